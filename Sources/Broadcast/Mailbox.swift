@@ -47,10 +47,12 @@ internal import Synchronization
     unsafe Self.free(taken)
   }
 
-  /// Posts a message unless `capacity` are waiting; false if it is refused.
+  /// Posts a message unless `capacity` are waiting, or `limit`; false if it is refused.
   ///
-  /// Any thread, also from within a drain's `body`.
-  package func offer(_ message: Message) -> Bool {
+  /// Any thread, also from within a drain's `body`. With a limit, a kind of message leaves a part
+  /// of the mailbox to others.
+  package func offer(_ message: Message, within limit: Int = .max) -> Bool {
+    let capacity = min(capacity, limit)
     // relaxed: the count only bounds the mailbox and orders nothing; the exchange checks it.
     var current = waiting.load(ordering: .relaxed)
     while true {

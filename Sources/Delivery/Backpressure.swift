@@ -112,9 +112,6 @@ extension Delivery {
     table[slot].blockedBytes = byteCount
   }
 
-  /// Whether the shard has memory for one more page, which a slow client may not take soon.
-  package var hasRoomForPage: Bool { blockedBytes < limits.blockedBytesLimit }
-
   /// Unsent bytes of the session at `slot`: its own queue and the tail of the group's log.
   func queuedByteCount(of slot: UInt32) -> Int {
     let log = group(of: slot).log

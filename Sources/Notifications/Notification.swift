@@ -3,6 +3,8 @@
 // Times are milliseconds since 1970, UTC. `data` and `actions` are JSON text, validated on input
 // and never parsed again inside.
 
+internal import Wire
+
 /// One stored notification of one user.
 package struct Notification: Sendable, Equatable {
   package var id: NotificationID
@@ -70,6 +72,17 @@ package struct Notification: Sendable, Equatable {
 
   /// Whether the user has read it; `readAt` has the time.
   package var isRead: Bool { readAt != nil }
+
+  /// At least the bytes of the notification as a JSON object of an answer.
+  package var jsonByteCount: Int {
+    var count = Self.jsonFrameBytes + userID.jsonByteCount + type.jsonByteCount
+    count += title.jsonByteCount + message.jsonByteCount + data.count + (actions?.count ?? 0)
+    count += (entityType?.jsonByteCount ?? 0) + (entityID?.jsonByteCount ?? 0)
+    return count + (entityURL?.jsonByteCount ?? 0) + (groupKey?.jsonByteCount ?? 0)
+  }
+
+  /// Bytes of the members' names, the times and the numbers.
+  private static let jsonFrameBytes = 512
 }
 
 /// The content of a notification, shared by all of its recipients.

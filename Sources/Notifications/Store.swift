@@ -131,6 +131,16 @@ package enum StoreCommand: Sendable {
   case expire(at: Int64)
 }
 
+extension StoreCommand {
+  /// Whether a user's request makes the command, and not a publisher's or the server itself.
+  package var isOfUser: Bool {
+    switch self {
+    case .change, .changeGroup, .setPreferences, .keepRooms: true
+    case .check, .publish, .findKey, .recount, .expire: false
+    }
+  }
+}
+
 /// Identifies a publish, so that a retry is recognised for 24 hours in which the store is open.
 package struct IdempotencyKey: Sendable, Equatable {
   /// The most bytes of a key.
@@ -213,15 +223,20 @@ package enum StoreQuery: Sendable {
   /// The most notifications of a page of the inbox, and their number by default.
   package static let pageLimit = 200
   package static let standardPageLimit = 50
+  /// The most bytes of a page of the inbox as JSON, unless a query sets fewer: a further row is on
+  /// the next page.
+  package static let pageBytesLimit = 256 << 10
   /// The most notifications of a page of a replay.
   package static let missedLimit = 1_000
   /// The most missed notifications that a client may resume over; a store counts no further.
   package static let resumableLimit = 10_000
 
   /// A page of the inbox, newest first. `limit` is 1 to `pageLimit`.
+  ///
+  /// It has at most `bytesLimit` bytes as JSON, but at least one row.
   case page(
     user: UserID, limit: Int, before: UInt64?, unreadOnly: Bool, type: String?,
-    grouping: PageGrouping = .collapsed)
+    grouping: PageGrouping = .collapsed, bytesLimit: Int = StoreQuery.pageBytesLimit)
   case counts(user: UserID)
   /// The data of a greeting: the commit sequence now, and the counts at it.
   case position(user: UserID)
@@ -230,6 +245,15 @@ package enum StoreQuery: Sendable {
   case preferences(user: UserID)
   /// The rooms kept for the user's session.
   case keptRooms(session: RecoveryID, user: UserID)
+
+  /// The user of the query.
+  package var user: UserID {
+    switch self {
+    case .page(let user, _, _, _, _, _, _), .counts(let user), .position(let user),
+      .missed(let user, _, _), .preferences(let user), .keptRooms(_, let user):
+      user
+    }
+  }
 }
 
 /// How a page treats notifications with the same group key.

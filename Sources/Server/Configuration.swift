@@ -179,9 +179,16 @@ package struct Limits: Sendable {
   package var strangerBodiesBytesLimit = 4 * 1_024 * 1_024
   /// Bytes in a connection's response queue; past it, its next requests wait.
   package var responseBytesLimit = 64 * 1_024
-  /// Private bytes that a shard holds for blocked clients; past it, the shard reads no more pages:
-  /// requests are answered 503, resuming sessions are closed with 1013.
+  /// Bytes that a shard holds for pages, from the beginning of their read until they are sent, and
+  /// for other bytes of blocked clients; past it, the shard reads no more pages: requests are
+  /// answered 503, resuming sessions are closed with 1013.
   package var blockedBytesLimit = 256 * 1_024 * 1_024
+  /// Of these, the most that the pages of one user take; see `MemoryShares`.
+  package var userPageBytesLimit: Int { blockedBytesLimit / MemoryShares.userDivisor }
+  /// Of these, the most that the pages of the clients of one address take.
+  package var addressPageBytesLimit: Int { blockedBytesLimit / MemoryShares.addressDivisor }
+  /// Of these, those that only publishers' pages use.
+  package var publisherPageBytes: Int { blockedBytesLimit / MemoryShares.publisherDivisor }
   /// Events in the ring; a publish into a full ring is answered 503.
   package var ringCapacity = 4_096
   /// Events that a shard keeps outside a full ring until it delivers them.
@@ -207,8 +214,10 @@ package struct Limits: Sendable {
   package var presenceMembersLimit = 256
   /// Missed notifications sent to a resuming client; past it the client gets `resync` instead.
   package var missedLimit = StoreQuery.resumableLimit
-  /// Pending queries of one shard to all shards; a further one is answered 503.
+  /// Pending queries of one shard to all shards, half of them of users; a further one waits.
   package var shardQueriesLimit = 64
+  /// Queries of publishers to all shards that wait on one shard; a further one is answered 503.
+  package var waitingShardQueriesLimit = 1_024
   /// Connections in the list of one user's connections; further ones are left out.
   package var listedConnectionsLimit = 1_000
   /// Metrics streams of a shard; a further one is answered 503.

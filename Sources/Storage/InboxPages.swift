@@ -40,6 +40,17 @@ struct PageFilter {
   }
 }
 
+/// The bounds of a page; see `StoreQuery.page`.
+struct PageBounds {
+  let limit: Int
+  let bytesLimit: Int
+
+  init(limit: Int, bytesLimit: Int) {
+    self.limit = min(max(limit, 1), StoreQuery.pageLimit)
+    self.bytesLimit = bytesLimit
+  }
+}
+
 /// A user's inbox: its own notifications by the user's key, and those for everyone.
 struct Inbox {
   let key: Int64
@@ -84,13 +95,12 @@ final class InboxPages {
   /// `read` builds a notification from a step for everyone, or else from the statement's current
   /// row. It returns nil for a damaged row, which is left out.
   func page(
-    of inbox: Inbox, limit: Int, before: UInt64?, _ filter: PageFilter, _ counts: Counts,
+    of inbox: Inbox, _ bounds: PageBounds, before: UInt64?, _ filter: PageFilter, _ counts: Counts,
     read: (EveryoneWalk.Step?, borrowing Statement) throws(StoreError) -> Notification?
   ) throws(StoreError) -> StoreAnswer {
     var page = Page(
       key: inbox.key, filter: filter,
-      groups: EveryoneGroups(inbox.everyone, inbox.state, filter),
-      limit: min(max(limit, 1), StoreQuery.pageLimit))
+      groups: EveryoneGroups(inbox.everyone, inbox.state, filter), bounds: bounds)
     // Offsets come from clients' cursors, and may exceed the largest that SQLite can hold.
     let before = Int64(clamping: before ?? .max)
     var shared = EveryoneWalk(
@@ -106,7 +116,7 @@ final class InboxPages {
     let key: Int64
     let filter: PageFilter
     let groups: EveryoneGroups
-    let limit: Int
+    let bounds: PageBounds
     var rows: [Notification] = []
     var counts: [UInt64: Int] = [:]
     var next: UInt64?
@@ -114,16 +124,21 @@ final class InboxPages {
     var scannedRows = 0
     var countedRows = 0
 
-    init(key: Int64, filter: PageFilter, groups: EveryoneGroups, limit: Int) {
+    init(key: Int64, filter: PageFilter, groups: EveryoneGroups, bounds: PageBounds) {
       self.key = key
       self.filter = filter
       self.groups = groups
-      self.limit = limit
+      self.bounds = bounds
     }
 
     var isFull: Bool {
-      rows.count == limit || byteCount >= StoreLimits.pageBytesLimit
-        || countedRows >= StoreLimits.pageCountLimit
+      rows.count == bounds.limit || countedRows >= StoreLimits.pageCountLimit
+    }
+
+    /// Whether a row of this size is for the next page: the first row of a page is always on it.
+    func isTooLong(for byteCount: Int) -> Bool {
+      // guard: page-bytes-limit
+      !rows.isEmpty && self.byteCount + byteCount > bounds.bytesLimit
     }
   }
 
@@ -150,7 +165,9 @@ final class InboxPages {
         // This row is for the next page.
         if page.isFull { return }
         if let found = try read(common, row) {
-          page.byteCount += found.byteCount
+          let byteCount = found.jsonByteCount
+          if page.isTooLong(for: byteCount) { return }
+          page.byteCount += byteCount
           page.rows.append(found)
           if page.filter.grouping == .collapsed, let group { try count(group, offset, &page) }
         }
@@ -230,15 +247,5 @@ final class InboxPages {
       if !countsAll { break }
     }
     return (count, scanned)
-  }
-}
-
-extension Notification {
-  /// Approximate bytes of the row in an answer.
-  var byteCount: Int {
-    var count = 256 + type.utf8.count + title.utf8.count + message.utf8.count + data.count
-    count += (entityType?.utf8.count ?? 0) + (entityID?.utf8.count ?? 0)
-    count += (entityURL?.utf8.count ?? 0) + (groupKey?.utf8.count ?? 0) + (actions?.count ?? 0)
-    return count
   }
 }

@@ -100,11 +100,13 @@ final class Reader {
     // The first read takes the snapshot that the others see.
     let through = try readPosition()
     switch query {
-    case .page(let user, let limit, let before, let unreadOnly, let type, let grouping):
+    case .page(
+      let user, let limit, let before, let unreadOnly, let type, let grouping, let bytesLimit):
       let filter = PageFilter(unreadOnly: unreadOnly, type: type, grouping: grouping)
       let found = try readUser(user, through)
       let inbox = Inbox(key: found.key, everyone: everyone, state: found.state)
-      return try pages.page(of: inbox, limit: limit, before: before, filter, found.counts) {
+      let bounds = PageBounds(limit: limit, bytesLimit: bytesLimit)
+      return try pages.page(of: inbox, bounds, before: before, filter, found.counts) {
         (common, own) throws(StoreError) in
         try readRow(common, own, of: user)
       }
@@ -271,7 +273,7 @@ final class Reader {
         let notification = try readRow(common, row, of: user)
       else { return .position(through, found.counts) }
       if !isMuted {
-        byteCount += notification.byteCount
+        byteCount += notification.jsonByteCount
         rows.append(notification)
       }
       if common == nil { try own.advance() } else { shared.advance() }

@@ -19,6 +19,8 @@ package final class SQLiteStore: Store {
   package let path: String
 
   private let journal: Worker<Submission>
+  /// The number of commands in the journal's queue at which those of users are refused.
+  private let userCommandsLimit: Int
   private let readers: [Worker<Question>]
   private let checkpointer: Worker<CheckpointRequest>
   private let condition: StoreCondition
@@ -90,6 +92,7 @@ package final class SQLiteStore: Store {
     self.history = history
     horizon = identity.horizon
     self.journal = journal
+    userCommandsLimit = configuration.userCommandsLimit
     self.readers = readers
     self.checkpointer = checkpointer
     self.condition = condition
@@ -180,7 +183,8 @@ package final class SQLiteStore: Store {
   package func submit(
     _ command: StoreCommand, reply: @escaping @Sendable (StoreOutcome) -> Void
   ) -> Bool {
-    journal.offer(Submission(command: command, reply: reply))
+    let limit = command.isOfUser ? userCommandsLimit : .max
+    return journal.offer(Submission(command: command, reply: reply), within: limit)
   }
 
   /// Queries the user's own reader, and another one only when its queue is full.
@@ -208,16 +212,5 @@ package final class SQLiteStore: Store {
     for reader in readers { reader.stop() }
     checkpointer.stop()
     journal.stop()
-  }
-}
-
-extension StoreQuery {
-  /// The user of the query.
-  fileprivate var user: UserID {
-    switch self {
-    case .page(let user, _, _, _, _, _), .counts(let user), .position(let user),
-      .missed(let user, _, _), .preferences(let user), .keptRooms(_, let user):
-      user
-    }
   }
 }

@@ -8,6 +8,8 @@ package struct StoreConfiguration: Sendable {
   package var path: String
   /// Capacity of the journal's command queue.
   package var queueCapacity: Int
+  /// Commands in that queue at which a user's is refused: publishers have the last quarter.
+  package var userCommandsLimit: Int { max(1, queueCapacity - queueCapacity / 4) }
   /// Capacity of each reader's query queue.
   package var readQueueCapacity: Int
   /// Live notifications for everyone; a further one evicts the oldest.

@@ -34,8 +34,6 @@ package enum StoreLimits {
 
   /// Queries that a reader takes from its queue at once.
   package static let readBatchLimit = 64
-  /// Bytes of a page of the inbox; the page ends after the row that reaches it.
-  package static let pageBytesLimit = 2 << 20
   /// Rows that one page of the inbox scans for matches.
   package static let pageScanLimit = 10_000
   /// Rows of its group scanned and counted for one row of a page.

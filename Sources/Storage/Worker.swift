@@ -49,9 +49,9 @@ final class Worker<Message: Sendable>: @unchecked Sendable {
 
   /// Enqueues a message.
   ///
-  /// Returns false when the mailbox is full.
-  func offer(_ message: Message) -> Bool {
-    mailbox.offer(.message(message))
+  /// Returns false when the mailbox is full, or has `limit` messages.
+  func offer(_ message: Message, within limit: Int = .max) -> Bool {
+    mailbox.offer(.message(message), within: limit)
   }
 
   /// Messages in the mailbox; may be stale.

@@ -4,6 +4,7 @@ import answers
 import browser
 import client
 import extensions
+import fairness
 import floods
 import framing
 import history
@@ -24,6 +25,7 @@ GUARDS = (
     + identity.GUARDS
     + limits.GUARDS
     + floods.GUARDS
+    + fairness.GUARDS
     + inboxes.GUARDS
     + reactor.GUARDS
     + realtime.GUARDS

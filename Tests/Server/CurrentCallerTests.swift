@@ -75,7 +75,7 @@ struct CurrentCallerTests {
   func caching(path: String) throws {
     for fields in ["", Self.bearer("ann"), "X-API-Key: a key\r\n"] {
       let (head, _) = try Self.get(path, fields) {
-        $0.limits.shardQueriesLimit = 0
+        $0.limits.waitingShardQueriesLimit = 0
       }
       #expect(head.count(of: "\r\nCache-Control: no-store\r\n") == 1, "\(path): \(head)")
     }

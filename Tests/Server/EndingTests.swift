@@ -8,9 +8,9 @@ import Testing
 @Suite("The end of a connection")
 struct EndingTests {
   /// A request for a page, after which its client sends nothing more.
-  static func lastRequest(close: Bool) -> String {
+  static func lastRequest(close: Bool, of user: String = "u") -> String {
     "GET /api/v1/notifications HTTP/1.1\r\nHost: x\r\n" + (close ? "Connection: close\r\n" : "")
-      + "Authorization: Bearer \(ShardFixture.token("u"))\r\n\r\n"
+      + "Authorization: Bearer \(ShardFixture.token(user))\r\n\r\n"
   }
 
   /// Answers the page that the shard has asked for with about 100 KiB.
@@ -77,10 +77,10 @@ struct EndingTests {
     #expect(fixture.shard.connectionCount == 0)
   }
 
-  @Test func `the total size of unread pages is bounded`() throws {
-    let fixture = try ShardFixture { $0.limits.blockedBytesLimit = 250_000 }
+  @Test func `the size of a user's unread pages is bounded, and other users get theirs`() throws {
+    let fixture = try ShardFixture { $0.limits.blockedBytesLimit = 44 << 20 }
     var peers: [TestPeer] = []
-    for _ in 0..<3 {
+    for _ in 0..<4 {
       let peer = try fixture.connect()
       fixture.script.room[peer.serverDescriptor] = 1_000
       peer.send(Self.lastRequest(close: false))
@@ -98,6 +98,10 @@ struct EndingTests {
       texts += (try? resuming.frames()) ?? []
       return texts.contains("close 1013")
     })
+    let other = try fixture.connect()
+    other.send(Self.lastRequest(close: false, of: "other"))
+    try Self.answerPage(fixture)
+    try fixture.turn(until: { Self.isWhole(other) })
     // One client reads its page and another goes away, which makes room.
     fixture.script.room[peers[0].serverDescriptor] = nil
     fixture.script.sends[peers[1].serverDescriptor] = [-104]
@@ -106,6 +110,10 @@ struct EndingTests {
     next.send(Self.lastRequest(close: false))
     try Self.answerPage(fixture)
     try fixture.turn(until: { Self.isWhole(next) })
-    #expect(fixture.shard.blockedByteCount < 110_000)
+    // Those of the two that have not read.
+    #expect((200_000..<230_000).contains(fixture.shard.pageByteCount))
+    for peer in peers { peer.connection.end() }
+    try fixture.turn()
+    #expect(fixture.shard.pageByteCount == 0)
   }
 }

@@ -9,7 +9,7 @@ import Testing
 struct FetchTests {
   private static let fetch = #"{"type":"fetch_notifications"}"#
 
-  private static func page(_ version: UInt64) -> StoreAnswer {
+  static func page(_ version: UInt64) -> StoreAnswer {
     .page([], next: nil, InboxSessionTests.counts(version))
   }
 
@@ -20,7 +20,7 @@ struct FetchTests {
   private static func question(_ fixture: ShardFixture) throws -> (limit: Int, unreadOnly: Bool) {
     try fixture.turn(until: { !fixture.store.reads.isEmpty })
     let query = fixture.store.reads[0].query
-    guard case .page("u", let limit, nil, let unreadOnly, nil, .collapsed) = query else {
+    guard case .page("u", let limit, nil, let unreadOnly, nil, .collapsed, _) = query else {
       Issue.record("not a page of the user's: \(query)")
       return (0, false)
     }

@@ -18,7 +18,8 @@ struct GlobalBudgetTests {
     "of a shard", "of the server", "a shard holds", "a shard keeps", "open files", "in the ring",
     "queue", "under way", "all shards", "remembered", "notifications for everyone", "rate buckets",
     "budget", "a shard's", "one user holds", "changes of one user", "idempotency keys of",
-    "whose rooms are kept", "sets aside",
+    "whose rooms are kept", "sets aside", "of these, those", "publishers' queries",
+    "the part of users",
   ]
   /// Bounds with such a word that callers do not use up.
   private static let exceptions: [String: String] = [

@@ -181,7 +181,12 @@ struct LimitingTests {
       #expect(Self.sizes(fixture).addresses <= 1)
     }
     open = []
-    while !fixture.store.reads.isEmpty { try fixture.store.answer(PollTests.page([], through: 5)) }
+    try fixture.turn(until: {
+      while !fixture.store.reads.isEmpty {
+        try? fixture.store.answer(PollTests.page([], through: 5))
+      }
+      return fixture.shard.storeReads == (0, 0)
+    })
     try fixture.pass(milliseconds: 3_000)
     try fixture.turn(until: { fixture.shard.connectionCount == 0 })
     #expect(Self.sizes(fixture) == QuotaSizes(addresses: 0, users: 0, buckets: 0))
@@ -298,9 +303,14 @@ struct LimitingTests {
     // The replaced poll is answered with the present page once the store has read it.
     let last = try Self.upgrade("/api/ws", fixture)
     try fixture.turn(2)
-    let read = try #require(
-      fixture.store.reads.firstIndex { if case .missed = $0.query { true } else { false } })
-    fixture.store.reads.remove(at: read).reply(PollTests.page([], through: 5))
+    // The reads of one user follow one after the other, each session's before the poll's.
+    try fixture.turn(until: {
+      guard let read = fixture.store.reads.first else { return false }
+      if case .missed = read.query { return true }
+      try? fixture.store.answer(.position(5, ReplaySessionTests.counts(0)))
+      return false
+    })
+    try fixture.store.answer(PollTests.page([], through: 5))
     #expect(try EndpointTests.answer(to: poll, fixture).head.hasPrefix("HTTP/1.1 200"))
     #expect(last.connection.state == .session)
     #expect(Self.count(.sessionsReplaced, fixture) == 3)

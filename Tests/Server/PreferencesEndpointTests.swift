@@ -91,7 +91,8 @@ struct PreferencesEndpointTests {
     let peer = try fixture.connect()
     peer.send(EndpointTests.request("GET \(Self.inbox)\(query)", user: "u"))
     try fixture.turn(until: { fixture.store.reads.count == 1 })
-    guard case .page("u", 50, nil, false, nil, let grouping) = fixture.store.reads[0].query else {
+    guard case .page("u", 50, nil, false, nil, let grouping, _) = fixture.store.reads[0].query
+    else {
       Issue.record("\(fixture.store.reads[0].query)")
       return
     }

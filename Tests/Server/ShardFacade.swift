@@ -15,7 +15,7 @@ import Wire
 
 /// One shard, as tests see it.
 struct ShardView {
-  fileprivate let shard: Shard
+  let shard: Shard
 
   init(index: Int, core: ServerCore, sockets: ShardSockets) {
     shard = Shard(index: index, core: core, sockets: sockets)

@@ -236,17 +236,20 @@ struct ShardQueryTests {
     #expect(fixture.shard.pendingQueryCount == 0 && next.receive().isEmpty)
   }
 
-  @Test func `queries over the configured number are refused`() throws {
-    let fixture = try ShardFixture(shardCount: 2) { $0.limits.shardQueriesLimit = 2 }
-    let peers = try (0..<3).map { _ in try fixture.connect() }
+  @Test func `publishers' queries over the configured number wait, and more are refused`() throws {
+    let fixture = try ShardFixture(shardCount: 2) {
+      $0.limits.shardQueriesLimit = 2
+      $0.limits.waitingShardQueriesLimit = 1
+    }
+    let peers = try (0..<4).map { _ in try fixture.connect() }
     for peer in peers {
       peer.send(EndpointTests.request("GET /api/v1/users/online"))
       for _ in 0..<5 { try fixture.shard.turn() }
     }
     #expect(fixture.shard.pendingQueryCount == 2)
-    #expect(peers[2].receive().text.hasPrefix("HTTP/1.1 503"))
-    #expect(peers[2].received.text.contains("Retry-After"))
-    for peer in peers.prefix(2) {
+    #expect(peers[3].receive().text.hasPrefix("HTTP/1.1 503"))
+    #expect(peers[3].received.text.contains("Retry-After"))
+    for peer in peers.prefix(3) {
       #expect(try EndpointTests.answer(to: peer, fixture).head.hasPrefix("HTTP/1.1 200"))
     }
   }

@@ -149,7 +149,16 @@ struct ReadingTests {
     #expect(
       fixture.submit(.publish(drafts: drafts, idempotency: nil, answer: [])) == .published)
     let page = fixture.page("u")
-    #expect((100..<150).contains(page.rows.count))
+    // A further row would pass the limit, and none that fits is left out.
+    let byteCount = try #require(page.rows.first).jsonByteCount
+    #expect(page.rows.count == StoreQuery.pageBytesLimit / byteCount)
+    let small = StoreQuery.page(
+      user: "u", limit: 200, before: page.next, unreadOnly: false, type: nil, bytesLimit: 1)
+    guard case .page(let rows, let next, _, _) = fixture.read(small) else {
+      Issue.record("no page")
+      return
+    }
+    #expect(rows.count == 1 && next == rows[0].offset, "a page has at least one row")
     #expect(fixture.inbox("u").count == 200)
     let replay = missed(fixture, "u", after: 0)
     #expect((8...9).contains(replay.rows.count))

@@ -60,6 +60,12 @@ enum Bounds {
       ["Limits.unauthenticatedLimit"]
     ),
     (
+      "is an estimate that is added to a bound, or the size from which memory is kept or swept",
+      [
+        "Notification.jsonFrameBytes", "StoreReads.envelopeBytes", "FairQueue.leastSweepCount",
+      ]
+    ),
+    (
       "the values of a setting, which has a row",
       ["Limits.backlogBytes", "Limits.messageBytes", "EngineSettings.pingMilliseconds"]
     ),

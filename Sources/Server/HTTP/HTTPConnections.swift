@@ -23,6 +23,7 @@ final class HTTPConnections: ShardComponent {
   private let receiver: Receiver
   private let access: EndpointAccess
   private let users: Users
+  private let pages: PageMemory
   private let drain: Drain
   private let storeWatch: StoreWatch
   private let routes: Router<Endpoint>
@@ -32,13 +33,15 @@ final class HTTPConnections: ShardComponent {
 
   init(
     _ context: ShardContext, _ connections: Connections, _ receiver: Receiver,
-    _ access: EndpointAccess, users: Users, drain: Drain, storeWatch: StoreWatch
+    _ access: EndpointAccess, users: Users, pages: PageMemory, drain: Drain,
+    storeWatch: StoreWatch
   ) {
     self.context = context
     self.connections = connections
     self.receiver = receiver
     self.access = access
     self.users = users
+    self.pages = pages
     self.drain = drain
     self.storeWatch = storeWatch
     routes = Endpoints.router(hasDemo: context.core.configuration.demoTokens != nil)
@@ -334,8 +337,9 @@ final class HTTPConnections: ShardComponent {
     case .ownOrigin: break
     }
     let isHead = exchange.head?.method == .head
+    let isPage = pages.settleAnswer(isHead ? 0 : response.body.count, at: slot)
     // guard: client-file-body-shared
-    let isSharedBody = answer.isShared && !isHead
+    let isSharedBody = isPage || answer.isShared && !isHead
     connections.noteRequest(isAuthenticated: exchange.isAuthenticated, at: slot)
     delivery.write(at: slot) { bytes in
       response.write(keepsAlive: keepsAlive, isHead: isHead || isSharedBody, into: &bytes)
@@ -424,11 +428,14 @@ final class HTTPConnections: ShardComponent {
   }
 
   /// Answers the request with the store's reply to its query.
-  func answer(_ slot: UInt32, with reply: StoreAnswer) {
-    guard case .storeAnswer(let answer)? = table[slot].activity.exchange?.pending else {
-      return assertNothingWaits(at: slot)
-    }
-    finish(answer(reply), at: slot)
+  ///
+  /// Requests to one endpoint that wait for the same reply get the same answer.
+  func answer(_ slot: UInt32, with reply: StoreAnswer, sharing shared: inout SharedAnswer) {
+    let exchange = table[slot].activity.exchange
+    guard case .storeAnswer(let answer)? = exchange?.pending,
+      let path = exchange?.route?.endpoint.path
+    else { return assertNothingWaits(at: slot) }
+    finish(shared.answer(at: path) { answer(reply) }, at: slot)
   }
 
   /// Answers the request with the decision of an owner shard.

@@ -102,6 +102,20 @@ enum StoreWork {
     "read_only", "the store refuses writes until it is restarted")
 }
 
+/// The answer of the requests to one endpoint that wait for the same reply.
+struct SharedAnswer {
+  private var known: (path: String, answer: Answer)?
+
+  /// The answer for a request to the endpoint at `path`, which is made once.
+  mutating func answer(at path: String, _ make: () -> Answer) -> Answer {
+    // guard: one-body-for-equal-questions
+    if let known, known.path == path { return known.answer }
+    let answer = make()
+    known = (path, answer)
+    return answer
+  }
+}
+
 extension Answer {
   /// The answer when the store cannot be read.
   static let unreadable = Answer.unavailable("unreadable", "the store cannot be read just now")

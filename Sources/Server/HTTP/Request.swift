@@ -10,4 +10,7 @@ struct Request {
   let caller: Caller
   let query: QueryString
   let body: [UInt8]
+
+  /// The kind of party that asks: an endpoint for publishers is not one of users.
+  var askerKind: Party.Kind { route.endpoint.access == .publisher ? .publisher : .user }
 }

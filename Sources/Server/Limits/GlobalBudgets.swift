@@ -78,9 +78,16 @@ struct GlobalBudget {
 
   private static let delivery: [GlobalBudget] = [
     GlobalBudget(
-      "private bytes for the blocked clients of a shard",
-      bounds: ["private bytes for the blocked clients of a shard"], shares: "every session",
-      end: "no page is read: requests are answered 503, resuming sessions closed with 1013"),
+      "pages, and private bytes for blocked clients, of a shard",
+      bounds: [
+        "pages, and private bytes for blocked clients, of a shard",
+        "of these, those of one user's pages", "of these, those of one address's pages",
+        "of these, those for publishers alone",
+      ],
+      shares: "one user and one address have at most their part, and less as others use more; "
+        + "publishers have the last part alone",
+      end: "no page is read for the holder of that share: requests are answered 503, resuming "
+        + "sessions closed with 1013"),
     GlobalBudget(
       "events in the ring",
       bounds: ["events in the ring", "events of a full ring that a shard sets aside"],
@@ -107,8 +114,10 @@ struct GlobalBudget {
 
   private static let operators: [GlobalBudget] = [
     GlobalBudget(
-      "queries of a shard to all shards", bounds: ["queries of a shard to all shards"],
-      shares: "every caller with a token", end: "a further one is answered 503"),
+      "queries of a shard to all shards",
+      bounds: ["queries of a shard to all shards", "publishers' queries that wait for that"],
+      shares: "users have half of them, and one at a time each; publishers have seven eighths",
+      end: "a further one waits; one of a publisher is answered 503 when that many wait"),
     GlobalBudget(
       "metrics streams of a shard", bounds: ["metrics streams of a shard"],
       shares: "publishers, all of it", end: "a further one is answered 503"),
@@ -116,8 +125,10 @@ struct GlobalBudget {
 
   private static let store: [GlobalBudget] = [
     GlobalBudget(
-      "commands of the store", bounds: ["commands in the queue"],
-      shares: "publishers and users", end: "a further one is answered 503"),
+      "commands of the store",
+      bounds: ["commands in the queue", "commands in the queue, for those of users"],
+      shares: "publishers all of them, users the second number",
+      end: "a further one is answered 503"),
     GlobalBudget(
       "changes of whole inboxes",
       bounds: ["changes of whole inboxes under way", "such changes of one user"],
@@ -133,8 +144,18 @@ struct GlobalBudget {
       "notifications for everyone", bounds: ["notifications for everyone"],
       shares: "publishers, all of it", end: "the oldest is removed"),
     GlobalBudget(
+      "queries of a shard to the store",
+      bounds: [
+        "queries of a shard in the queues of the readers",
+        "the part of users, and that of publishers",
+      ],
+      shares: "users and publishers have a part each, and turns of their own; each user has one "
+        + "at a time",
+      end: "a further one waits for its turn"),
+    GlobalBudget(
       "queries of the store, for each reader",
-      bounds: ["readers", "queries in the queue of a reader"], shares: "every caller with a token",
+      bounds: ["readers", "queries in the queue of a reader"],
+      shares: "shards, as many as their queries to the store",
       end: "a further one is answered 503"),
     GlobalBudget(
       "recounts", bounds: ["recounts under way"], shares: "the server itself",

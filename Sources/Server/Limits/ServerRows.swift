@@ -11,6 +11,9 @@ extension LimitRows {
     begin("operators")
     add(
       "queries of a shard to all shards", \Limits.shardQueriesLimit, .count,
+      "a further one waits; users have one at a time each, and half of them together")
+    add(
+      "publishers' queries that wait for that", \Limits.waitingShardQueriesLimit, .count,
       "a further one is answered 503")
     add(
       "time for all shards to answer a query", \Limits.shardQueryTimeoutMilliseconds,
@@ -84,6 +87,9 @@ extension LimitRows {
   mutating func addStore() {
     begin("store: writing")
     add("commands in the queue", \StoreConfiguration.queueCapacity, .count, "answered 503")
+    add(
+      "commands in the queue, for those of users", \StoreConfiguration.userCommandsLimit, .count,
+      "answered 503")
     add("rows of a transaction", \StoreConfiguration.groupLimit, .count, "the next one follows")
     add(
       "commands that fail in a transaction", StoreLimits.failureLimit, .count,
@@ -171,12 +177,18 @@ extension LimitRows {
     add(
       "queries in the queue of a reader", \StoreConfiguration.readQueueCapacity, .count,
       "answered 503")
+    add(
+      "queries of a shard in the queues of the readers", StoreReads.inFlightLimit, .count,
+      "a further one waits; each user has one at a time")
+    add(
+      "the part of users, and that of publishers", StoreReads.kindLimit, .count,
+      "a further one waits")
     add("queries taken at once", StoreLimits.readBatchLimit, .count, "the rest waits")
     add(
       "page cache of the journal", \StoreConfiguration.cacheKibibytes, .kibibytes,
       "pages are read again")
     add(
-      "bytes of a page of an inbox", StoreLimits.pageBytesLimit, .bytes,
+      "bytes of a page of an inbox", StoreQuery.pageBytesLimit, .bytes,
       "the page ends, the next one follows")
     add(
       "rows scanned for a page", StoreLimits.pageScanLimit, .count,

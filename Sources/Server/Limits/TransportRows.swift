@@ -210,8 +210,26 @@ extension LimitRows {
       "time in which a blocked client takes no byte", \Limits.progressTimeoutMilliseconds,
       .milliseconds, "dropped as a slow consumer")
     add(
-      "private bytes for the blocked clients of a shard", \Limits.blockedBytesLimit, .bytes,
+      "pages, and private bytes for blocked clients, of a shard", \Limits.blockedBytesLimit, .bytes,
       "no page is read: requests are answered 503, resuming sessions closed with 1013")
+    add(
+      "of these, those of one user's pages", \Limits.userPageBytesLimit, .bytes,
+      "the same for this user; less, as others use more")
+    add(
+      "of these, those of one address's pages", \Limits.addressPageBytesLimit, .bytes,
+      "the same for this address; less, as others use more")
+    add(
+      "of these, those for publishers alone", \Limits.publisherPageBytes, .bytes,
+      "users' pages leave them free")
+    add(
+      "memory reserved for an answer that is no page", StoreReads.smallAnswerBytes, .bytes,
+      "the rest is among the connection's own bytes")
+    add(
+      "memory reserved for a list of connections", ShardQueries.listBytes, .bytes,
+      "a longer list counts once it is made")
+    add(
+      "body of a page that is copied for its connection", PageMemory.sharedBodyBytes, .bytes,
+      "a longer one is sent from one copy for all that asked the same")
     add(
       "ranges of the logs that a blocked client keeps", Delivery.pinnedRangesLimit, .count,
       "its frames are copied")

@@ -21,7 +21,7 @@ enum Counter: Int, CaseIterable {
   case replays, resyncs, historyLosses, replayedNotifications, catchUps
   case droppedPongs, roomsRefused, presenceDropped
   case engineUpgrades, connectionsHandedOver, roomsNotPersisted
-  case storeTimeouts
+  case storeTimeouts, pagesRefused
 
   /// The name of the series, without its prefix.
   var name: String {
@@ -69,13 +69,15 @@ enum Counter: Int, CaseIterable {
     case .connectionsHandedOver: "connections_handed_over_total"
     case .roomsNotPersisted: "rooms_unkept_total"
     case .storeTimeouts: "store_timeouts_total"
+    case .pagesRefused: "pages_refused_memory_total"
     }
   }
 }
 
 /// The values that rise and fall.
 enum Gauge: Int, CaseIterable {
-  case connections, sessions, users, rooms, blockedConnections, unauthenticated, draining
+  case connections, sessions, users, rooms, blockedConnections, pageBytes, unauthenticated
+  case draining
 
   /// The name of the series, without its prefix.
   var name: String {
@@ -85,6 +87,7 @@ enum Gauge: Int, CaseIterable {
     case .users: "users"
     case .rooms: "rooms"
     case .blockedConnections: "connections_blocked"
+    case .pageBytes: "page_bytes"
     case .unauthenticated: "connections_unauthenticated"
     case .draining: "draining"
     }

@@ -24,6 +24,8 @@ struct PageRequest: Equatable {
 /// The read of a page for a client.
 final class Fetch {
   let request: PageRequest
+  /// Whether the read begins only when everything queued for the client has been sent.
+  var awaitsSending = false
   /// The client's latest request during this read.
   var next: PageRequest?
   /// The offset of the last event that was delivered during this read.
@@ -69,17 +71,25 @@ extension SessionReads {
 
   private func read(_ fetch: Fetch, at slot: UInt32) {
     fetch.changedThrough = 0
+    // guard: no-fetch-for-blocked-client
+    fetch.awaitsSending = delivery[slot].flags.contains(.blocked)
+    if fetch.awaitsSending { return }
     let limit = min(max(fetch.request.limit, 1), StoreQuery.pageLimit)
-    let id = table.id(of: slot)
-    let mailbox = mailbox
     let query = StoreQuery.page(
       user: table[slot].user, limit: limit, before: nil, unreadOnly: fetch.request.unreadOnly,
-      type: nil)
-    let isAccepted = core.store.read(query) { answer in
-      mailbox.append(.answer(id, answer))
-    }
-    if !isAccepted { life.close(slot, code: 1013, reason: "the store is at its limit, try again") }
+      type: nil, bytesLimit: pageBytesLimit)
+    if storeReads.ask(query, at: slot) != .taken { refuse(slot) }
   }
+
+  /// Reads the page that waited until the client had taken everything queued for it.
+  func continueFetch(_ slot: UInt32) {
+    guard let fetch = table[slot].activity.fetch, fetch.awaitsSending else { return }
+    read(fetch, at: slot)
+  }
+
+  /// The bytes of a page: half the backlog limit, so that the page alone does not make the client
+  /// a slow consumer.
+  private var pageBytesLimit: Int { limits.backlogBytesLimit / 2 }
 
   /// Handles the page of a fetch.
   func take(_ answer: StoreAnswer, for fetch: Fetch, at slot: UInt32) {
@@ -90,8 +100,7 @@ extension SessionReads {
     if fetch.changedThrough > counts.version { return read(fetch, at: slot) }
     setActivity(.idle, at: slot)
     table[slot].activity.assembly = fetch.assembly
-    // Half the backlog limit, so that the page alone does not make the client a slow consumer.
-    let byteLimit = limits.backlogBytesLimit / 2
+    let byteLimit = pageBytesLimit
     let dialect = encoder(of: slot).dialect
     write(to: slot) { frames in
       dialect.writePage(page, counts, groups: groups, byteLimit: byteLimit, to: &frames)

@@ -23,18 +23,21 @@ final class Polls: ShardComponent {
   private let admission: AdmissionControl
   private let users: Users
   private let http: HTTPConnections
+  private let storeReads: StoreReads
   private let reads: SessionReads
   private let drain: Drain
 
   init(
     _ context: ShardContext, _ connections: Connections, _ admission: AdmissionControl,
-    _ users: Users, _ http: HTTPConnections, _ reads: SessionReads, _ drain: Drain
+    _ users: Users, _ http: HTTPConnections, _ storeReads: StoreReads, _ reads: SessionReads,
+    _ drain: Drain
   ) {
     self.context = context
     self.connections = connections
     self.admission = admission
     self.users = users
     self.http = http
+    self.storeReads = storeReads
     self.reads = reads
     self.drain = drain
   }
@@ -80,16 +83,12 @@ final class Polls: ShardComponent {
 
   /// Asks the store for a poll; false when the store's queue is full.
   private func read(_ read: Poll.Read, for poll: Poll, at slot: UInt32) -> Bool {
-    let id = table.id(of: slot)
-    let mailbox = mailbox
     let query =
       switch read {
       case .page: poll.query.query
       case .position: positionQuery(of: poll).query
       }
-    let isTaken = core.store.read(query) { answer in
-      mailbox.append(.answer(id, answer))
-    }
+    let isTaken = storeReads.ask(query, at: slot) == .taken
     if isTaken { poll.read = read }
     return isTaken
   }

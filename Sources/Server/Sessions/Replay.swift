@@ -145,9 +145,11 @@ extension SessionReads {
     continueReplay(slot)
   }
 
-  /// Reads the next page after the previous one has been sent.
+  /// Reads the next page after the previous one has been sent, and everything else queued.
   func continueReplay(_ slot: UInt32) {
-    guard let replay = table[slot].activity.replay, !replay.isReading else { return }
+    guard let replay = table[slot].activity.replay, !replay.isReading,
+      !delivery[slot].flags.contains(.blocked)
+    else { return }
     if replay.isCatchUp {
       replay.isReading = true
       return awaitCatchUp(slot)
@@ -157,16 +159,8 @@ extension SessionReads {
       replay.continuityLost
       ? .position(user: user)
       : .missed(user: user, after: replay.after, limit: SessionReads.pageLimit)
-    let id = table.id(of: slot)
-    let mailbox = mailbox
-    replay.isReading =
-      delivery.hasRoomForPage
-      && core.store.read(query) { answer in
-        mailbox.append(.answer(id, answer))
-      }
-    if !replay.isReading {
-      life.close(slot, code: 1013, reason: "the store is at its limit, try again")
-    }
+    replay.isReading = storeReads.ask(query, at: slot) == .taken
+    if !replay.isReading { refuse(slot) }
   }
 
   /// Handles a page, or the current position.
@@ -303,7 +297,7 @@ extension SessionReads {
       pending.assembly = replay?.assembly
       pending.next = replay?.wantedPage ?? pending.next
       setActivity(.fetch(pending), at: slot)
-      return
+      return continueFetch(slot)
     }
     setActivity(.idle, at: slot)
     table[slot].activity.assembly = replay?.assembly

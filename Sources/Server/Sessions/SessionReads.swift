@@ -15,6 +15,8 @@ internal import Notifications
 final class SessionReads: ShardComponent {
   let context: ShardContext
   let life: SessionLife
+  private let pages: PageMemory
+  let storeReads: StoreReads
   /// All events of the store up to this offset have come out of the ring.
   private(set) var appliedOffset: UInt64
   /// The store's answers to sessions, kept until the events that they include leave the ring.
@@ -22,9 +24,13 @@ final class SessionReads: ShardComponent {
   /// Sessions and polls that wait to read notifications for everyone.
   private var catchUps = CatchUps()
 
-  init(_ context: ShardContext, _ life: SessionLife) {
+  init(
+    _ context: ShardContext, _ life: SessionLife, _ pages: PageMemory, _ storeReads: StoreReads
+  ) {
     self.context = context
     self.life = life
+    self.pages = pages
+    self.storeReads = storeReads
     appliedOffset = context.core.firstOffset
   }
 
@@ -62,11 +68,20 @@ final class SessionReads: ShardComponent {
     if let through = answer.through, through > appliedOffset {
       answersAheadOfRing.append(
         AnswerAheadOfRing(id: table.id(of: slot), answer: answer, through: through))
-    } else if let fetch = table[slot].activity.fetch {
-      take(answer, for: fetch, at: slot)
     } else {
-      continueReplay(slot, answer)
+      if let fetch = table[slot].activity.fetch {
+        take(answer, for: fetch, at: slot)
+      } else {
+        continueReplay(slot, answer)
+      }
+      // What was queued of the page is among the connection's own bytes.
+      pages.settle(at: slot, to: delivery[slot].queuedByteCount, isPrivate: true)
     }
+  }
+
+  /// Ends a session for which the store was not read: too much is read or sent at once.
+  func refuse(_ slot: UInt32) {
+    life.close(slot, code: 1013, reason: "the store is at its limit, try again")
   }
 
   /// Handles the kept answers with which the ring has caught up.
@@ -98,26 +113,32 @@ final class SessionReads: ShardComponent {
   }
 
   /// Starts queued reads up to the limit, while the store accepts them.
-  func startReads() {
-    guard catchUps.isWaiting, now >= catchUps.pausedUntil else { return }
+  ///
+  /// Returns the connections of which the user's memory for pages is used up.
+  func startReads() -> [ConnectionID] {
+    guard catchUps.isWaiting, now >= catchUps.pausedUntil else { return [] }
+    var refused: [ConnectionID] = []
     while catchUps.readCount < CatchUps.readLimit, let id = catchUps.next {
       guard table.holds(id), let query = catchUpQuery(of: id.slot) else {
         catchUps.removeFirst()
         continue
       }
-      let mailbox = mailbox
-      let isAccepted =
-        delivery.hasRoomForPage
-        && core.store.read(query) { answer in
-          mailbox.append(.caughtUp(id, answer))
-        }
-      guard isAccepted else {
+      guard pages.hasRoom else {
         catchUps.pausedUntil = now + CatchUps.pauseMilliseconds
-        return
+        return refused
+      }
+      switch storeReads.ask(query, at: id.slot, isCatchUp: true) {
+      case .taken:
+        catchUps.readCount += 1
+      case .storeFull:
+        catchUps.pausedUntil = now + CatchUps.pauseMilliseconds
+        return refused
+      case .noMemory:
+        refused.append(id)
       }
       catchUps.removeFirst()
-      catchUps.readCount += 1
     }
+    return refused
   }
 
   // MARK: Asked by tests only

@@ -15,15 +15,18 @@ extension Shard {
 
   // MARK: Queries
 
-  /// Passes the result of a query on, if it is finished.
-  func respond(_ query: ShardQueries.Finished?) {
-    guard let query else { return }
+  /// Passes the result of a finished query on.
+  func respond(_ query: ShardQueries.Finished) {
     switch query.asker {
     case .outside(let done):
       done(query.result)
     case .request(let id):
-      if table.holds(id) { http.answer(id.slot, with: query.result) }
+      guard table.holds(id) else { break }
+      if let charge = query.charge { pages.hold(charge, at: id.slot) }
+      http.answer(id.slot, with: query.result)
+      pages.settle(at: id.slot, to: 0)
     }
+    if let charge = query.charge { pages.releaseIfUnheld(charge) }
   }
 
   // MARK: Answers

@@ -112,10 +112,13 @@ extension Shard: ConnectionOwner {
 
   /// Continues the work that waited until everything queued was sent.
   func sentAll(_ slot: UInt32) {
+    pages.noteSent(slot)
     if table[slot].flags.contains(.closesWhenSent) {
       return connections.linger(slot)
     } else if table[slot].activity.isReplay {
       reads.continueReplay(slot)
+    } else if table[slot].activity.fetch != nil {
+      reads.continueFetch(slot)
     } else {
       connections.resumeWhenFlushed(slot)
     }
@@ -151,6 +154,7 @@ extension Shard: ConnectionOwner {
     if let session = table[slot].engine { engine.leave(session, slot) }
     life.leave(slot, because: reason())
     releaseRequest(at: slot)
+    pages.release(slot)
     admission.leave(slot)
   }
 }

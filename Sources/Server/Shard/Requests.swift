@@ -63,14 +63,41 @@ extension Shard {
     return Endpoints.accepted
   }
 
-  /// Passes the store's reply on to the session, the poll or the request that waits for it.
-  func dispatch(_ reply: StoreAnswer, to slot: UInt32) {
+  /// Passes the result of a read on to those that wait for it.
+  func dispatch(_ read: StoreReads.Finished) {
+    // Requests that wait for one read get one body.
+    var body = SharedAnswer()
+    for asker in read.askers {
+      if asker.isCatchUp { reads.noteAnswered() }
+      // guard: answer-generation
+      guard table.holds(asker.id) else { continue }
+      let slot = asker.id.slot
+      guard let answer = read.answer else {
+        refuseRead(at: slot)
+        continue
+      }
+      if let charge = read.charge { pages.hold(charge, at: slot) }
+      if table[slot].state == .session {
+        reads.takeWhenApplied(answer, at: slot)
+      } else {
+        if let poll = table[slot].activity.exchange?.poll {
+          polls.take(answer, for: poll, at: slot)
+        } else {
+          http.answer(slot, with: answer, sharing: &body)
+        }
+        // It was answered before, or reads on.
+        pages.settle(at: slot, to: 0)
+      }
+    }
+    if let charge = read.charge { pages.releaseIfUnheld(charge) }
+  }
+
+  /// Answers a connection for which the store was not read.
+  func refuseRead(at slot: UInt32) {
     if table[slot].state == .session {
-      reads.takeWhenApplied(reply, at: slot)
-    } else if let poll = table[slot].activity.exchange?.poll {
-      polls.take(reply, for: poll, at: slot)
-    } else {
-      http.answer(slot, with: reply)
+      reads.refuse(slot)
+    } else if table[slot].flags.contains(.awaitsAnswer) {
+      http.finish(Refusal.busy.answer, at: slot)
     }
   }
 }

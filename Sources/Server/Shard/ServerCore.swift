@@ -15,10 +15,8 @@ enum ShardMessage: Sendable {
   /// The store's reply to a command of that connection; `count` is the number of notifications
   /// that the command publishes.
   case outcome(ConnectionID, StoreOutcome, count: Int)
-  /// The store's reply to a query of that connection.
-  case answer(ConnectionID, StoreAnswer)
-  /// The store's reply to a read that catches the session up on notifications for everyone.
-  case caughtUp(ConnectionID, StoreAnswer)
+  /// The store's reply to the read of that number.
+  case read(UInt64, StoreAnswer)
   /// The status that a check of the store found.
   case storeChecked(StoreStatus)
   /// The store has removed expired notifications.

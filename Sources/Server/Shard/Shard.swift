@@ -36,7 +36,6 @@ final class Shard: ShardComponent {
   let drain: Drain
   let storeWatch: StoreWatch
   let readiness: Readiness
-  let shardQueries: ShardQueries
   let metricsStreams: MetricsStreams
   /// Nil except on the first shard.
   let metricsSampler: MetricsSampler?
@@ -46,6 +45,9 @@ final class Shard: ShardComponent {
   let admission: AdmissionControl
   let authenticator: Authenticator
   let migration: Migration
+  let pages: PageMemory
+  let storeReads: StoreReads
+  let shardQueries: ShardQueries
   let users: Users
   let rooms: Rooms
   let access: EndpointAccess
@@ -70,7 +72,6 @@ final class Shard: ShardComponent {
     drain = Drain(context)
     storeWatch = StoreWatch(context, drain: drain)
     readiness = Readiness(context, drain: drain)
-    shardQueries = ShardQueries(context)
     metricsStreams = MetricsStreams(context)
     metricsSampler = index == 0 ? MetricsSampler(context) : nil
     connections = Connections(context, sockets.acceptors)
@@ -79,13 +80,17 @@ final class Shard: ShardComponent {
     admission = AdmissionControl(context, idle)
     authenticator = Authenticator(context, connectionLog)
     migration = Migration(context, connections, admission)
+    pages = PageMemory(context, admission)
+    storeReads = StoreReads(context, pages)
+    shardQueries = ShardQueries(context, pages)
     users = Users(context, admission, observers)
     rooms = Rooms(context, admission)
     access = EndpointAccess(context, admission, authenticator)
     http = HTTPConnections(
-      context, connections, receiver, access, users: users, drain: drain, storeWatch: storeWatch)
+      context, connections, receiver, access, users: users, pages: pages, drain: drain,
+      storeWatch: storeWatch)
     life = SessionLife(context, connections, admission, users, rooms, http, connectionLog)
-    reads = SessionReads(context, life)
+    reads = SessionReads(context, life, pages, storeReads)
     sessions = Sessions(context, connections, admission, authenticator, rooms, life, reads)
     engine = EngineSessions(
       context, connections, receiver, admission, authenticator, migration, rooms, http, life,
@@ -98,7 +103,7 @@ final class Shard: ShardComponent {
     upgrade = WebSocketUpgrade(
       context, connections, admission, authenticator, rooms, access, http, sessions,
       connectionLog, drain)
-    polls = Polls(context, connections, admission, users, http, reads, drain)
+    polls = Polls(context, connections, admission, users, http, storeReads, reads, drain)
     fanOut = FanOut(context, users, rooms, reads, polls)
     connections.owner = self
     life.owner = self
@@ -205,7 +210,7 @@ final class Shard: ShardComponent {
     // guard: events-after-their-messages
     deliverEvents(before: end, limit: Shard.drainLimit)
     reads.takeAnswersAheadOfRing()
-    reads.startReads()
+    for id in reads.startReads() where table.holds(id) { refuseRead(at: id.slot) }
   }
 
   private func receive(_ message: ShardMessage) {
@@ -215,12 +220,8 @@ final class Shard: ShardComponent {
       if case .published = outcome { metrics.add(.published, count) }
       // guard: outcome-generation
       if table.holds(id) { http.answer(id.slot, with: outcome) }
-    case .answer(let id, let answer):
-      // guard: answer-generation
-      if table.holds(id) { dispatch(answer, to: id.slot) }
-    case .caughtUp(let id, let answer):
-      reads.noteAnswered()
-      if table.holds(id) { dispatch(answer, to: id.slot) }
+    case .read(let number, let answer):
+      for read in storeReads.finish(number, answer) { dispatch(read) }
     case .storeChecked(let status):
       respond(readiness.storeChecked(status))
     case .swept(let outcome):
@@ -238,9 +239,12 @@ final class Shard: ShardComponent {
     case .shardQuery(let question, let ringEnd, let reply):
       reply(answer(question, ringEnd: ringEnd))
     case .shardQueryAnswer(let number, let answer):
-      respond(shardQueries.take(answer, of: number))
+      for query in shardQueries.take(answer, of: number) { respond(query) }
     case .outsideQuery(let question, let done):
-      if !shardQueries.begin(question, for: .outside(done)) { done(.failure(.busy)) }
+      guard let refused = shardQueries.begin(question, for: .outside(done), of: nil) else {
+        return done(.failure(.busy))
+      }
+      for query in refused { respond(query) }
     case .relayed(let outcome, let count, let byteCount):
       http.endRelay(byteCount: byteCount)
       if case .published = outcome {
@@ -285,6 +289,7 @@ final class Shard: ShardComponent {
     metrics.set(.users, users.ownedCount)
     metrics.set(.rooms, rooms.ownedCount)
     metrics.set(.blockedConnections, delivery.blockedCount)
+    metrics.set(.pageBytes, pages.byteCount)
     metrics.set(.unauthenticated, admission.unauthenticatedCount)
     metrics.set(.draining, drain.hasBegun ? 1 : 0)
   }

@@ -26,6 +26,8 @@ extension Shard {
     metricsStreams.checkInvariants()
     metricsSampler?.checkInvariants()
     shardQueries.checkInvariants()
+    storeReads.checkInvariants()
+    pages.checkInvariants(inFlight: storeReads.charges + shardQueries.charges)
     http.checkInvariants()
     connections.checkInvariants()
     receiver.checkInvariants()

@@ -4,6 +4,17 @@
 // requires. Everything else is written unchanged: a `String` is valid Unicode, so its UTF-8 is
 // valid JSON.
 
+extension String {
+  /// At least the bytes of the text in a JSON string, without the quotation marks.
+  package var jsonByteCount: Int {
+    let span = utf8.span
+    var specialCount = 0
+    for index in 0..<span.count where [UInt8].needsEscape(span[index]) { specialCount += 1 }
+    // The longest escape has six bytes.
+    return span.count + 5 * specialCount
+  }
+}
+
 extension [UInt8] {
   /// Appends a string with its quotation marks, escaped as needed.
   package mutating func appendJSONString(_ text: String) {
@@ -12,7 +23,7 @@ extension [UInt8] {
     // Nearly every string needs no escapes. The compiler can vectorise a loop without an early
     // exit.
     var specials: UInt8 = 0
-    for index in 0..<span.count { specials |= needsEscape(span[index]) ? 1 : 0 }
+    for index in 0..<span.count { specials |= Self.needsEscape(span[index]) ? 1 : 0 }
     if specials != 0 {
       for index in 0..<span.count { appendEscaped(span[index]) }
     } else {
@@ -21,7 +32,7 @@ extension [UInt8] {
     append(UInt8(ascii: "\""))
   }
 
-  private func needsEscape(_ byte: UInt8) -> Bool {
+  fileprivate static func needsEscape(_ byte: UInt8) -> Bool {
     byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
   }
 

@@ -89,12 +89,8 @@ enum Endpoints {
     _ query: TypedQuery<Reply>, _ request: Request, on shard: Shard,
     _ answer: @escaping (Reply) -> Answer
   ) throws(Refusal) -> EndpointResult {
-    let id = shard.table.id(of: request.slot)
-    let mailbox = shard.mailbox
-    let isTaken = shard.core.store.read(query.query) { reply in
-      mailbox.append(.answer(id, reply))
-    }
-    guard isTaken else { throw .busy }
+    let verdict = shard.storeReads.ask(query.query, as: request.askerKind, at: request.slot)
+    guard verdict == .taken else { throw .busy }
     return .later(
       .storeAnswer { reply in
         switch query.reply(in: reply) {
@@ -135,7 +131,12 @@ enum Endpoints {
     _ answer: @escaping (Reply) -> Answer
   ) throws(Refusal) -> EndpointResult {
     let id = shard.table.id(of: request.slot)
-    guard shard.shardQueries.begin(query.query, for: .request(id)) else { throw .busy }
+    let user = request.askerKind == .user ? try user(of: request) : nil
+    guard let refused = shard.shardQueries.begin(query.query, for: .request(id), of: user) else {
+      throw .busy
+    }
+    // Everything else that could begin had begun before.
+    if !refused.isEmpty { throw .busy }
     return .later(
       .shardQuery { result in
         switch query.reply(in: result) {

@@ -22,7 +22,6 @@ extension Endpoints {
       }
       grouping = .only(group)
     }
-    guard shard.delivery.hasRoomForPage else { throw .busy }
     let type = request.query["type"]
     if let type, !Draft.isValidType(type) { throw .invalid("type: not a notification type") }
     return try ask(

@@ -12,7 +12,6 @@ extension Endpoints {
   static func connections(
     of user: UserID, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
-    guard shard.delivery.hasRoomForPage else { throw .busy }
     return try ask(.connections(of: user), request, on: shard) { connections in
       .object { data in write(connections, into: &data) }
     }
@@ -21,7 +20,6 @@ extension Endpoints {
   /// `GET /api/v1/users/online`: a page of the connected users, in byte order.
   static func usersOnline(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult {
     let limit = try number("limit", in: request.query, 1...UInt64(ConnectedUsers.largestLimit))
-    guard shard.delivery.hasRoomForPage else { throw .busy }
     let query = TypedShardQuery.onlineUsers(
       limit: limit.map { Int($0) } ?? ConnectedUsers.standardLimit, after: request.query["after"])
     return try ask(query, request, on: shard) { page in

@@ -1,0 +1,205 @@
+// The queries of a shard's connections to the store: their turns, and the memory of the answers.
+//
+//     request, poll, session ─ ask ─▶ FairQueue ─ next ─▶ a reader of the store
+//     request, poll, session ◀────── ShardMessage.read ◀─ its answer
+//
+// A query waits while another one of its user is in flight. Those that ask the same meanwhile share
+// one read, and HTTP requests among them one body. A query that begins reserves the memory of its
+// answer, and is refused if its user, its address or the shard has used up its part.
+
+internal import Broadcast
+internal import Delivery
+internal import Notifications
+internal import Wire
+
+/// A query to the store, equal to another one if both have the same answer.
+///
+/// Only questions of one party are compared, so the user's name is left out. Text is compared by
+/// its bytes.
+struct StoreQuestion: Hashable {
+  let query: StoreQuery
+
+  /// Whether several askers can use one answer: they do not go on from it by themselves.
+  var isShared: Bool {
+    switch query {
+    case .page, .counts, .position, .preferences: true
+    case .missed, .keptRooms: false
+    }
+  }
+
+  /// The parts of the query that decide its answer, besides the user.
+  private var parts: [TextKey] {
+    switch query {
+    case .page(_, let limit, let before, let unreadOnly, let type, let grouping, let bytesLimit):
+      [
+        TextKey("page"), TextKey("\(limit) \(before ?? 0) \(unreadOnly) \(bytesLimit)"),
+        // No type is empty.
+        TextKey(type ?? ""),
+      ] + grouping.parts
+    case .counts: [TextKey("counts")]
+    case .position: [TextKey("position")]
+    case .preferences: [TextKey("preferences")]
+    case .missed, .keptRooms: []
+    }
+  }
+
+  static func == (one: StoreQuestion, other: StoreQuestion) -> Bool {
+    one.isShared && one.parts == other.parts
+  }
+
+  func hash(into hasher: inout Hasher) { parts.hash(into: &hasher) }
+}
+
+extension PageGrouping {
+  fileprivate var parts: [TextKey] {
+    switch self {
+    case .collapsed: [TextKey("collapsed")]
+    case .separate: [TextKey("separate")]
+    case .only(let group): [TextKey("only"), TextKey(group)]
+    }
+  }
+}
+
+/// The reads of a shard that wait or are in flight.
+///
+/// Invariant: those of the queue. Each read in flight has the memory of its answer reserved until
+/// the answer is known. Nothing that may be asked now waits.
+final class StoreReads: ShardComponent {
+  /// A receiver of an answer.
+  struct Asker {
+    let id: ConnectionID
+    /// Whether it is one of the paced reads of notifications for everyone.
+    var isCatchUp = false
+  }
+
+  /// A read that has ended: its answer for each asker, or nil where it was refused.
+  struct Finished {
+    let askers: [Asker]
+    let answer: StoreAnswer?
+    let charge: PageCharge?
+  }
+
+  /// What becomes of a question.
+  enum Verdict {
+    /// An answer comes, or the refusal of a question that had to wait.
+    case taken
+    /// The user, the address or the shard has no memory left for the answer; none comes.
+    case noMemory
+    /// The store takes no query; no answer comes.
+    case storeFull
+  }
+
+  private typealias Entry = FairQueue<StoreQuestion, Asker>.Entry
+
+  private struct Read {
+    let entry: Entry
+    let charge: PageCharge
+  }
+
+  /// Reads of one shard in the store at once.
+  static let inFlightLimit = 64
+  /// Of these, the most of users, and the most of publishers.
+  static let kindLimit = 56
+  /// The most bytes of an answer that is no page: preferences, whose text is escaped, are longest.
+  static let smallAnswerBytes = 64 * 1_024
+
+  /// At least the bytes of the head and of the members of a page besides its rows.
+  static let envelopeBytes = 1_024
+
+  let context: ShardContext
+  private let pages: PageMemory
+  private var queue = FairQueue<StoreQuestion, Asker>(
+    limit: StoreReads.inFlightLimit, users: StoreReads.kindLimit, publishers: StoreReads.kindLimit)
+  private var reads: [UInt64: Read] = [:]
+  private var lastNumber: UInt64 = 0
+  /// Reads that were refused as they began, while others did.
+  private var refused: [(entry: Entry, verdict: Verdict)] = []
+
+  init(_ context: ShardContext, _ pages: PageMemory) {
+    self.context = context
+    self.pages = pages
+  }
+
+  /// Traps in a debug build when the invariant does not hold.
+  func checkInvariants() {
+    queue.checkInvariants()
+    assert(queue.inFlightCount == reads.count && refused.isEmpty)
+  }
+
+  /// Asks the store for the connection at `slot`, now or in its user's turn.
+  func ask(
+    _ query: StoreQuery, as kind: Party.Kind = .user, at slot: UInt32, isCatchUp: Bool = false
+  ) -> Verdict {
+    let question = StoreQuestion(query: query)
+    let entry = queue.add(
+      question, of: Party(kind, query.user),
+      for: Asker(id: table.id(of: slot), isCatchUp: isCatchUp),
+      isShared: question.isShared && !isCatchUp
+    ) { table.holds($0.id) }
+    start()
+    // Everything else that could begin had begun before.
+    guard let (refusedEntry, verdict) = refused.popLast() else { return .taken }
+    assert(refusedEntry === entry && entry.askers.count == 1 && refused.isEmpty)
+    return verdict
+  }
+
+  /// Ends the read of that number, and begins the next ones.
+  ///
+  /// Returns it, and those that were refused.
+  func finish(_ number: UInt64, _ answer: StoreAnswer) -> [Finished] {
+    guard let read = reads.removeValue(forKey: number) else { return [] }
+    queue.finish(read.entry)
+    start()
+    defer { refused = [] }
+    return [Finished(askers: read.entry.askers, answer: answer, charge: read.charge)]
+      + refused.map { Finished(askers: $0.entry.askers, answer: nil, charge: nil) }
+  }
+
+  /// Begins the reads of which the turn has come.
+  private func start() {
+    while let entry = queue.next() {
+      // Nothing is read for those that have ended.
+      guard let first = entry.askers.first(where: { table.holds($0.id) }) else {
+        queue.finish(entry)
+        continue
+      }
+      let holder = pages.holder(of: entry.party, at: first.id.slot)
+      guard let charge = pages.reserve(Self.byteLimit(of: entry.question.query), for: holder)
+      else {
+        queue.finish(entry)
+        refused.append((entry, .noMemory))
+        continue
+      }
+      lastNumber += 1
+      let (number, mailbox) = (lastNumber, mailbox)
+      reads[number] = Read(entry: entry, charge: charge)
+      let isTaken = core.store.read(entry.question.query) { answer in
+        mailbox.append(.read(number, answer))
+      }
+      guard !isTaken else { continue }
+      reads[number] = nil
+      pages.releaseIfUnheld(charge)
+      queue.finish(entry)
+      refused.append((entry, .storeFull))
+    }
+  }
+
+  /// The most bytes that the answer to a query takes.
+  private static func byteLimit(of query: StoreQuery) -> Int {
+    switch query {
+    case .page(_, _, _, _, _, _, let bytesLimit): bytesLimit + envelopeBytes
+    case .missed: SessionReads.missedBytesLimit
+    case .counts, .position, .preferences, .keptRooms: smallAnswerBytes
+    }
+  }
+
+  /// The memory reserved for the reads in flight.
+  var charges: [PageCharge] { reads.values.map(\.charge) }
+
+  // MARK: Asked by tests only
+
+  /// The reads in flight, and the askers that wait for others.
+  var counts: (inFlight: Int, waiting: Int) {
+    (queue.inFlightCount, queue.waitingCounts.reduce(0, +))
+  }
+}

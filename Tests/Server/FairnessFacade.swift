@@ -1,0 +1,10 @@
+// What tests see of a shard's fairness: the memory of pages, and the reads of the store.
+
+@testable import Server
+
+extension ShardView {
+  /// Bytes of pages, reserved or being sent.
+  var pageByteCount: Int { shard.pages.byteCount }
+  /// Reads of the store in flight, and the askers that wait for others.
+  var storeReads: (inFlight: Int, waiting: Int) { shard.storeReads.counts }
+}
