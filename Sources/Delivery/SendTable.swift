@@ -18,7 +18,8 @@
   /// Slots in one chunk.
   package static let slotsPerChunk = 512
 
-  private var chunks: [UnsafeMutablePointer<SendState>?] = unsafe []
+  /// Unchecked: `insert` and `free` alone change it, and neither calls anything that does.
+  @exclusivity(unchecked) private var chunks: [UnsafeMutablePointer<SendState>?] = unsafe []
   private var taken = SlotSet()
   /// Slots of the connections that have ended since the last `reap`.
   private var ended: [UInt32] = []

@@ -40,6 +40,8 @@ enum Activity {
 
   var awaitsToken: Bool { if case .authentication = self { true } else { false } }
 
+  var isProbe: Bool { if case .probe = self { true } else { false } }
+
   var probe: EngineProbe? { if case .probe(let probe) = self { probe } else { nil } }
 
   /// The message that arrives in fragments, if there is one.

@@ -66,6 +66,8 @@ enum EngineLink {
   case messages(EngineSession)
   case socketIO(SocketIOSession)
 
+  var isNone: Bool { if case .none = self { true } else { false } }
+
   /// The session; nil if there is none.
   var session: EngineSession? {
     switch self {
@@ -74,9 +76,17 @@ enum EngineLink {
     case .socketIO(let session): session
     }
   }
+
+  /// The session, if it carries Socket.IO.
+  var socketIO: SocketIOSession? {
+    if case .socketIO(let session) = self { session } else { nil }
+  }
 }
 
 /// The part of one connection that sending does not use.
+///
+/// What is read for each frame is a stored property: a computed one of this struct takes a copy of
+/// all of it, which retains and releases each of its references.
 struct Connection {
   var flags: ConnectionFlags = []
   var state = ConnectionState.free
@@ -105,14 +115,6 @@ struct Connection {
   /// The bucket of the inbound message rate.
   var messages = TokenBucket()
 
-  /// The Engine.IO session that the slot belongs to; nil for all other connections.
-  var engine: EngineSession? { engineLink.session }
-
-  /// The session, if it carries Socket.IO.
-  var socketIO: SocketIOSession? {
-    if case .socketIO(let session) = engineLink { session } else { nil }
-  }
-
   /// Whether no request has begun on the HTTP connection since its last answer.
   var isBetweenRequests: Bool {
     state == .http && flags.contains(.usedBefore) && activity.exchange?.head == nil
@@ -123,7 +125,8 @@ struct Connection {
   /// A debug build checks it of each slot that it frees. The flags, times and counters that a
   /// function may still write after an end hold no resource.
   fileprivate var isBlank: Bool {
-    state == .ended && activity.isIdle && engine == nil && membership == nil && user.isEmpty
+    state == .ended && activity.isIdle && engineLink.session == nil && membership == nil
+      && user.isEmpty
       && partial.isEmpty
       && flags.isDisjoint(with: [
         .listed, .countedByAddress, .countedByUser, .unauthenticated, .rejected,
@@ -139,7 +142,8 @@ struct Connection {
 /// the state `.ended`, and a free one `.free`.
 @safe final class ConnectionTable {
   private let slots: SendTable
-  private var chunks: [UnsafeMutablePointer<Connection>?] = unsafe []
+  /// Unchecked: `insert` and `reap` alone change it, and neither calls anything that does.
+  @exclusivity(unchecked) private var chunks: [UnsafeMutablePointer<Connection>?] = unsafe []
 
   init(_ slots: SendTable) { self.slots = slots }
 
@@ -206,6 +210,7 @@ struct Connection {
     unsafeMutableAddress { unsafe pointer(to: slot) }
   }
 
+  @inline(__always)
   private func pointer(to slot: UInt32) -> UnsafeMutablePointer<Connection> {
     let index = Int(slot)
     // SAFETY: the chunk of a taken slot is allocated, and the offset lies inside it. A free slot

@@ -7,7 +7,7 @@ extension Connections {
   /// The window of the connection's deadlines.
   func timerWindow(of slot: UInt32) -> TimerWindow {
     var window = TimerWindow()
-    if let session = table[slot].engine {
+    if let session = table[slot].engineLink.session {
       // guard: engine-timers-exact
       window.add(session.deadline(of: slot, table[slot].deadline))
     } else {
@@ -21,7 +21,7 @@ extension Connections {
     }
     if table[slot].state == .session {
       let heartbeat = encoder(of: slot).dialect.heartbeat
-      if !delivery[slot].flags.contains(.blocked), table[slot].engine == nil {
+      if !delivery[slot].flags.contains(.blocked), table[slot].engineLink.session == nil {
         window.add(
           table[slot].lastReceivedAt + heartbeat.silenceLimitMilliseconds,
           slack: TimerWindow.sharedSlack)

@@ -72,7 +72,7 @@ final class EngineSessions: ShardComponent {
   func checkInvariants() {
     slots.checkInvariants()
     slots.forEach { slot in
-      let session = table[slot].engine
+      let session = table[slot].engineLink.session
       assert(
         table.isOpen(slot) && session?.slot == slot && session?.hasEnded == false
           && session === session.flatMap { self.session($0.id) },
@@ -82,8 +82,8 @@ final class EngineSessions: ShardComponent {
 
   /// The session of that id, if this shard has it.
   func session(_ id: EngineID) -> EngineSession? {
-    let slot = slots.number(hash: id.hashValue) { table[$0].engine?.id == id }
-    return slot.flatMap { table[$0].engine }
+    let slot = slots.number(hash: id.hashValue) { table[$0].engineLink.session?.id == id }
+    return slot.flatMap { table[$0].engineLink.session }
   }
 
   /// The upgrade of the session that is in progress; nil if there is none.
@@ -99,7 +99,7 @@ final class EngineSessions: ShardComponent {
   /// Nil for other connections.
   func messageLimit(at slot: UInt32) -> Int? {
     let probe = table[slot].activity.probe.flatMap { session($0.id) }
-    guard let session = table[slot].engine ?? probe else { return nil }
+    guard let session = table[slot].engineLink.session ?? probe else { return nil }
     return 1 + core.configuration.engines[session.path].settings.messageBytesLimit
   }
 

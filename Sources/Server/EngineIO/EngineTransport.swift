@@ -112,7 +112,7 @@ extension EngineSessions {
   /// Sends the pending bytes of a slot without a socket: through the session's poll, or through the
   /// session's own slot.
   func flushWithoutSocket(_ slot: UInt32) {
-    guard let session = table[slot].engine, table[slot].state == .session else {
+    guard let session = table[slot].engineLink.session, table[slot].state == .session else {
       return connections.drop(slot)
     }
     delivery.takePrivately(slot)
@@ -179,7 +179,7 @@ extension EngineSessions {
 
   /// Continues the replays of a session's further namespaces after its own slot has drained.
   func continueSecondaryNamespaces(of slot: UInt32) {
-    for secondaryNamespace in table[slot].engine?.furtherSlots ?? [] {
+    for secondaryNamespace in table[slot].engineLink.session?.furtherSlots ?? [] {
       // guard: secondary-namespace-resumes
       if table[secondaryNamespace].activity.isReplay {
         reads.continueReplay(secondaryNamespace)
@@ -262,7 +262,7 @@ extension EngineSessions {
   ///
   /// False when the slot belongs to no session.
   func endClosed(_ code: UInt16, because reason: String, at slot: UInt32) -> Bool {
-    guard let session = table[slot].engine else { return false }
+    guard let session = table[slot].engineLink.session else { return false }
     end(session, because: reason, code: code)
     return true
   }

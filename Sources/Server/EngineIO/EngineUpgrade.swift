@@ -36,7 +36,7 @@ extension EngineSessions {
   }
 
   /// Handles a message of a WebSocket that is still a probe.
-  func continueProbe(_ probe: EngineProbe, _ message: MessageAssembly, at slot: UInt32) {
+  func continueProbe(_ probe: EngineProbe, _ message: ClientMessage, at slot: UInt32) {
     guard message.isText, let session = session(probe.id),
       self.probe(of: session) === probe
     else { return life.close(slot, code: 1002, reason: "not a probe") }

@@ -140,7 +140,9 @@ final class FanOut: ShardComponent {
       guard let range = written[delivery[slot].group.index] else { continue }
       delivery.queueDirect(range.bytes, at: slot)
       metrics.add(.framesDelivered, range.frameCount)
-      if let position = range.position { table[slot].socketIO?.keepPosition(position, at: slot) }
+      if let position = range.position {
+        table[slot].engineLink.socketIO?.keepPosition(position, at: slot)
+      }
     }
   }
 

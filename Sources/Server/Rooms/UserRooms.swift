@@ -48,6 +48,6 @@ extension Rooms {
   private func hasRooms(_ slot: UInt32) -> Bool {
     guard table[slot].state == .session else { return false }
     // A Socket.IO client names no rooms in its query, but it has their messages.
-    return table[slot].engine != nil || encoder(of: slot).dialect.supportsRooms
+    return table[slot].engineLink.session != nil || encoder(of: slot).dialect.supportsRooms
   }
 }

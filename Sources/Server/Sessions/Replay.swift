@@ -246,7 +246,9 @@ extension SessionReads {
     }
     if let last = page.last {
       replay.sentVersion = counts.version
-      if encoder.keepsPositions { table[slot].socketIO?.keepPosition(last.offset, at: slot) }
+      if encoder.keepsPositions {
+        table[slot].engineLink.socketIO?.keepPosition(last.offset, at: slot)
+      }
     }
     replay.after = next ?? through
     // After a large page the session goes live only when the client has accepted the page, so that

@@ -89,7 +89,7 @@ final class SessionLife: ShardComponent {
     let encoder = encoder(of: slot)
     let cursor = encoder.sendsCursors ? cursor : nil
     let identity =
-      table[slot].socketIO == nil
+      table[slot].engineLink.socketIO == nil
       ? nil : owner.identity(at: slot, cursor: cursor, isResumed: isResumed)
     delivery.join(slot)
     let greeting = Greeting(
@@ -204,7 +204,7 @@ final class SessionLife: ShardComponent {
   ///
   /// `logged` replaces `reason` in the log where the reason is not this server's own text.
   func close(_ slot: UInt32, code: UInt16, reason: String, logged: String? = nil) {
-    if let session = table[slot].engine {
+    if let session = table[slot].engineLink.session {
       owner.close(session, at: slot, code: code, because: logged ?? reason)
     } else {
       closeFramed(slot, code: code, reason: reason, logged: logged)
@@ -214,7 +214,8 @@ final class SessionLife: ShardComponent {
   /// Does the same for a session without an Engine.IO session, or with one that has ended.
   func closeFramed(_ slot: UInt32, code: UInt16, reason: String, logged: String? = nil) {
     guard table[slot].state == .session else { return }
-    assert(table[slot].engine?.hasEnded != false, "the Engine.IO session at \(slot) goes on")
+    assert(
+      table[slot].engineLink.session?.hasEnded != false, "the Engine.IO session at \(slot) goes on")
     delivery.takePrivately(slot)
     leave(slot, because: logged ?? "closed with \(code), \(reason)")
     var frame: [UInt8] = []

@@ -98,7 +98,7 @@ extension Shard: ConnectionOwner {
       if let poll = table[slot].activity.exchange?.poll { return polls.end(poll, at: slot) }
       return http.timedOut(slot)
     case .session:
-      if let session = table[slot].engine {
+      if let session = table[slot].engineLink.session {
         engine.timerFired(session, slot)
       } else {
         life.timerFired(at: slot)
@@ -122,7 +122,7 @@ extension Shard: ConnectionOwner {
     } else {
       connections.resumeWhenFlushed(slot)
     }
-    if table[slot].engine?.slot == slot { engine.continueSecondaryNamespaces(of: slot) }
+    if table[slot].engineLink.session?.slot == slot { engine.continueSecondaryNamespaces(of: slot) }
   }
 
   /// Ends the oldest session of a user that has begun one more than its limit.
@@ -139,7 +139,7 @@ extension Shard: ConnectionOwner {
   /// Handles an owner shard's reply to a request for a room.
   func take(_ answer: RoomAnswer, of name: RoomName, at slot: UInt32) {
     if table[slot].state == .http { return http.answer(slot, with: answer) }
-    if rooms.take(answer, of: name, at: slot), table[slot].engine != nil {
+    if rooms.take(answer, of: name, at: slot), table[slot].engineLink.session != nil {
       socketIO.roomsChanged(at: slot)
     }
   }
@@ -151,7 +151,7 @@ extension Shard: ConnectionOwner {
 
   /// The session goes first: its end may answer its requests, and the quotas count both.
   func release(_ slot: UInt32, because reason: @autoclosure () -> String) {
-    if let session = table[slot].engine { engine.leave(session, slot) }
+    if let session = table[slot].engineLink.session { engine.leave(session, slot) }
     life.leave(slot, because: reason())
     releaseRequest(at: slot)
     pages.release(slot)

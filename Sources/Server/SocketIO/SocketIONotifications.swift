@@ -201,7 +201,7 @@ extension SocketIOSessions {
 
   /// Acknowledges the event of a change with the store's outcome.
   func acknowledge(_ marking: SocketIOMarking, _ outcome: StoreOutcome, at slot: UInt32) {
-    guard let session = table[slot].socketIO,
+    guard let session = table[slot].engineLink.socketIO,
       let index = session.index(atSlot: slot)
     else { return }
     let client = SocketIOClient(

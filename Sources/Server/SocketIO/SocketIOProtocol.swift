@@ -10,7 +10,7 @@ internal import Wire
 extension SocketIOSessions {
   /// Handles a WebSocket message to an Engine.IO session.
   func receive(
-    _ message: MessageAssembly, for session: EngineSession
+    _ message: ClientMessage, for session: EngineSession
   ) throws(ProtocolViolation) {
     let packet =
       message.isText
@@ -26,7 +26,7 @@ extension SocketIOSessions {
     _ packet: EngineIOPacket, in bytes: [UInt8], for session: EngineSession
   ) throws(ProtocolViolation) {
     guard try engine.receive(packet, in: bytes, for: session),
-      let session = table[session.slot].socketIO
+      let session = table[session.slot].engineLink.socketIO
     else { return }
     try assemble(packet, in: bytes, for: session)
   }
@@ -280,7 +280,7 @@ extension SocketIOSessions {
   ///
   /// False when there is none; then the caller ends the whole session.
   func disconnectNamespace(at slot: UInt32) -> Bool {
-    guard let session = table[slot].socketIO,
+    guard let session = table[slot].engineLink.socketIO,
       let index = session.index(atSlot: slot)
     else { return false }
     let namespace = session.sockets[index].namespace

@@ -44,10 +44,11 @@ final class SocketIOSessions: ShardComponent {
   /// Traps in a debug build when a slot of a namespace does not belong to its session.
   func checkInvariants() {
     table.forEachSlot { slot in
-      guard let session = table[slot].socketIO, !session.hasEnded else { return }
+      guard let session = table[slot].engineLink.socketIO, !session.hasEnded else { return }
       for socket in session.sockets {
         guard let own = socket.slot else { continue }
-        assert(table[own].socketIO === session, "\(own) is not the slot of its namespace")
+        assert(
+          table[own].engineLink.socketIO === session, "\(own) is not the slot of its namespace")
       }
     }
   }
@@ -55,14 +56,14 @@ final class SocketIOSessions: ShardComponent {
 
 extension SocketIOSessions: EngineUser {
   func timerFired(_ session: EngineSession) {
-    if let session = table[session.slot].socketIO { expireAcknowledgements(of: session) }
+    if let session = table[session.slot].engineLink.socketIO { expireAcknowledgements(of: session) }
   }
 
   func pinged(_ session: EngineSession) {
-    if let session = table[session.slot].socketIO { keepAlive(session) }
+    if let session = table[session.slot].engineLink.socketIO { keepAlive(session) }
   }
 
   func ended(_ session: EngineSession) {
-    if let session = table[session.slot].socketIO { endSockets(of: session) }
+    if let session = table[session.slot].engineLink.socketIO { endSockets(of: session) }
   }
 }

@@ -187,7 +187,7 @@ extension SocketIOSessions {
   ///
   /// `cursor` is its start position; nil if it gets no cursors.
   func identity(at slot: UInt32, cursor: Cursor?, isResumed: Bool) -> SocketIdentity? {
-    guard let session = table[slot].socketIO,
+    guard let session = table[slot].engineLink.socketIO,
       let index = session.index(atSlot: slot)
     else { return nil }
     session.sockets[index].isConnected = true
@@ -237,7 +237,7 @@ extension SocketIOSessions {
   ) {
     for slot in users.slots(of: user) {
       guard shardConnectionID(of: slot) != address,
-        let session = table[slot].socketIO,
+        let session = table[slot].engineLink.socketIO,
         let index = session.index(atSlot: slot), session.sockets[index].recovery == recovery
       else { continue }
       // guard: latest-recovery-wins
@@ -294,7 +294,7 @@ extension SocketIOSessions {
 
   /// Begins the replay at the client's position once no room's answer is awaited any more.
   private func continueRecovery(at slot: UInt32) {
-    guard let session = table[slot].socketIO,
+    guard let session = table[slot].engineLink.socketIO,
       let index = session.index(atSlot: slot), !table[slot].activity.isReplay,
       let resumption = session.sockets[index].resumption,
       table[slot].membership?.entries.allSatisfy({ $0.awaited == 0 }) != false
@@ -316,7 +316,7 @@ extension SocketIOSessions {
   /// Stores the changed rooms of the session at `slot`, or continues its recovery.
   func roomsChanged(at slot: UInt32) {
     if delivery[slot].flags.contains(.handshakePending) { return continueRecovery(at: slot) }
-    guard let session = table[slot].socketIO,
+    guard let session = table[slot].engineLink.socketIO,
       let index = session.index(atSlot: slot)
     else { return }
     keepRooms(of: session.sockets[index], session, endsAt: nil)

@@ -1,7 +1,14 @@
-// A WebSocket message that arrives in fragments.
+// A WebSocket message: whole, or as it arrives in fragments.
 
 internal import Reactor
 internal import Wire
+
+/// A whole message of a client.
+struct ClientMessage {
+  /// Whether its bytes are text, which is valid UTF-8.
+  let isText: Bool
+  let bytes: [UInt8]
+}
 
 /// A message with some fragments still to come.
 final class MessageAssembly {

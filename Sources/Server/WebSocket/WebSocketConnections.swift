@@ -107,7 +107,7 @@ final class WebSocketConnections: ShardComponent {
     let longest = max(limits.messageBytesLimit, limits.authMessageBytesLimit)
     guard let assembly else {
       return FrameSequence(
-        messageBytesLimit: header.opcode == .binary ? limits.messageBytesLimit : longest,
+        messageBytesLimit: header.opcode.isBinary ? limits.messageBytesLimit : longest,
         fragmentCountLimit: limits.fragmentCountLimit)
     }
     var sequence = assembly.sequence
@@ -127,7 +127,7 @@ final class WebSocketConnections: ShardComponent {
   /// Limit of a message to an Engine.IO session, in bytes; nil for other connections.
   private func engineMessageLimit(at slot: UInt32) -> Int? {
     // Most WebSockets belong to neither.
-    guard table[slot].engine != nil || table[slot].activity.probe != nil else { return nil }
+    guard !table[slot].engineLink.isNone || table[slot].activity.isProbe else { return nil }
     return engine.messageLimit(at: slot)
   }
 
@@ -148,8 +148,14 @@ final class WebSocketConnections: ShardComponent {
     switch role {
     case .control(let opcode):
       // guard: control-frame-rate
-      guard opcode == .close || life.takeMessage(at: slot) else { return }
+      guard opcode.isClose || life.takeMessage(at: slot) else { return }
       try handleControl(opcode, receiver.scratch.array(from: payload, to: end), at: slot)
+    case .data(let isText, true, true):
+      // Most messages are one frame, and need no assembly.
+      var utf8 = UTF8Validation()
+      try check(&utf8, isText: isText, payload: payload, to: end, endsMessage: true)
+      let bytes = receiver.scratch.array(from: payload, to: end)
+      try received(ClientMessage(isText: isText, bytes: bytes), at: slot)
     case .data(let isText, let startsMessage, let endsMessage):
       let current = assembly ?? MessageAssembly(sequence: sequence)
       current.sequence = sequence
@@ -157,9 +163,7 @@ final class WebSocketConnections: ShardComponent {
       try append(payload: payload, to: end, endsMessage: endsMessage, to: current, at: slot)
       if endsMessage {
         table[slot].activity.assembly = nil
-        // guard: message-rate
-        guard life.takeMessage(isText: current.isText, at: slot) else { return }
-        try received(current, at: slot)
+        try received(ClientMessage(isText: current.isText, bytes: current.bytes), at: slot)
       } else if assembly == nil {
         table[slot].activity.assembly = current
       }
@@ -169,14 +173,8 @@ final class WebSocketConnections: ShardComponent {
   private func append(
     payload: Int, to end: Int, endsMessage: Bool, to message: MessageAssembly, at slot: UInt32
   ) throws(ProtocolViolation) {
-    if message.isText {
-      let isValid = receiver.scratch.feed(&message.utf8, from: payload, to: end)
-      // guard: text-checked-per-frame
-      // guard: text-ends-with-whole-character
-      guard isValid, !endsMessage || message.utf8.isComplete else {
-        throw ProtocolViolation(closeCode: 1007, reason: "text is not valid UTF-8")
-      }
-    }
+    try check(
+      &message.utf8, isText: message.isText, payload: payload, to: end, endsMessage: endsMessage)
     receiver.scratch.append(from: payload, to: end, into: &message.bytes)
     // Reject a message over the limit at once, unless it can still become an `auth` message.
     if !endsMessage, engineMessageLimit(at: slot) == nil,
@@ -187,15 +185,32 @@ final class WebSocketConnections: ShardComponent {
     }
   }
 
+  /// Checks that the payload of a text message goes on and ends as UTF-8; others have no encoding.
+  private func check(
+    _ utf8: inout UTF8Validation, isText: Bool, payload: Int, to end: Int, endsMessage: Bool
+  ) throws(ProtocolViolation) {
+    guard isText else { return }
+    let isValid = receiver.scratch.feed(&utf8, from: payload, to: end)
+    // guard: text-checked-per-frame
+    // guard: text-ends-with-whole-character
+    guard isValid, !endsMessage || utf8.isComplete else {
+      throw ProtocolViolation(closeCode: 1007, reason: "text is not valid UTF-8")
+    }
+  }
+
   // MARK: Messages
 
   private func received(
-    _ message: MessageAssembly, at slot: UInt32
+    _ message: ClientMessage, at slot: UInt32
   ) throws(ProtocolViolation) {
-    if let probe = table[slot].activity.probe {
+    // guard: message-rate
+    guard life.takeMessage(isText: message.isText, at: slot) else { return }
+    if table[slot].activity.isProbe, let probe = table[slot].activity.probe {
       return engine.continueProbe(probe, message, at: slot)
     }
-    if let session = table[slot].engine { return try socketIO.receive(message, for: session) }
+    if !table[slot].engineLink.isNone, let session = table[slot].engineLink.session {
+      return try socketIO.receive(message, for: session)
+    }
     let text = message.isText ? InboundMessage(message.bytes) : nil
     if let token = text?.token { return sessions.take(token: token, at: slot) }
     // guard: message-limit-is-configured

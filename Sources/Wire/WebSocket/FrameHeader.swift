@@ -22,6 +22,12 @@ package enum WebSocketOpcode: UInt8, Sendable, CaseIterable {
 
   /// Whether it concerns the connection, and so may come between a message's fragments.
   package var isControl: Bool { rawValue & 0x8 != 0 }
+
+  // For other modules: there `==` would be called by way of the protocol.
+  package var isContinuation: Bool { if case .continuation = self { true } else { false } }
+  package var isText: Bool { if case .text = self { true } else { false } }
+  package var isBinary: Bool { if case .binary = self { true } else { false } }
+  package var isClose: Bool { if case .close = self { true } else { false } }
 }
 
 /// One frame's header, with every check that needs only the header.

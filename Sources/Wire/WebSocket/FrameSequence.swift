@@ -50,7 +50,7 @@ package struct FrameSequence: Sendable {
     // guard: control-frame-inside-message
     if header.opcode.isControl { return .control(header.opcode) }
 
-    let startsMessage = header.opcode != .continuation
+    let startsMessage = !header.opcode.isContinuation
     if startsMessage {
       // guard: messages-do-not-interleave
       guard !isInsideMessage else { throw .interleavedMessage }
@@ -64,7 +64,7 @@ package struct FrameSequence: Sendable {
     guard !overflow, byteCount <= messageBytesLimit else { throw .messageTooBig }
     guard fragmentCount < fragmentCountLimit else { throw .tooManyFragments }
 
-    if startsMessage { isText = header.opcode == .text }
+    if startsMessage { isText = header.opcode.isText }
     // guard: fragments-counted
     // guard: empty-fragments-counted
     fragmentCount = header.isFinal ? 0 : fragmentCount + 1
