@@ -5,6 +5,16 @@
 // the rooms of the user where it is news: the book keeps the status last sent to each room, and a
 // room without any update so far counts the user as offline.
 //
+// A room gets at most one update of a user a second, however often the user changes its status, or
+// leaves and returns:
+//
+//     user       away  online  away             online
+//     room       away │             away │          online │
+//                └── changeMilliseconds ─┘          └──────┘
+//
+// What is news within that time is sent at its end, if it is still news then. Only the update after
+// the user's last connection is never held back: the book forgets the user with it.
+//
 // The book holds only users with state worth keeping: those in rooms, those with a status of their
 // own, and those in the grace period. Times are milliseconds of a monotonic clock, passed as
 // parameters.
@@ -26,15 +36,19 @@ package struct PresenceTracker: Sendable {
     var connections = 0
     /// When the last connection in the room ended without leaving it.
     var endedAt: UInt64?
+    /// Whether the user has left the room; the visit is kept until a further update may be sent.
+    var hasLeft = false
+    /// Whether a return to the room has yet to be noticed.
+    var hasReturned = false
     /// The status last sent to the room.
     var told = PresenceStatus.offline
+    /// When an update was last sent to the room.
+    var notifiedAt: UInt64?
   }
 
   private struct Entry {
     var status = PresenceStatus.online
-    /// When a status change was last sent.
-    var notifiedAt: UInt64?
-    /// Whether a further change waits for its time.
+    /// Whether `changes` has the user: an update, or a visit to forget, waits for its time.
     var hasChanged = false
     /// When the user's last connection ended; nil while one exists.
     var leftAt: UInt64?
@@ -47,10 +61,10 @@ package struct PresenceTracker: Sendable {
   private let changeMilliseconds: UInt64
   private var entries: [TextKey: Entry] = [:]
   private var departures = DeadlineQueue<UserID>()
-  /// Users whose next status change came too early to send.
+  /// Users with an update that came too early to send.
   private var changes = DeadlineQueue<UserID>()
 
-  /// The least time between two changes of a user's status that are sent, unless `init` names one.
+  /// The least time between two updates of a user that a room is sent, unless `init` names one.
   package static let changeMilliseconds: UInt64 = 1_000
 
   package init(
@@ -96,27 +110,27 @@ package struct PresenceTracker: Sendable {
 
   /// Records that a connection of the user entered a room.
   ///
-  /// A user that returns within the grace period was online for the members all along. But members
-  /// that entered meanwhile were not listed the user: the notice is for them. So it is if the
-  /// status is offline: members that enter from now on are listed the user.
-  package mutating func entered(_ room: RoomName, _ user: UserID) -> Notice? {
+  /// A user that returns within the grace period, or before a further update of it may be sent, was
+  /// online for the members all along. But members that entered meanwhile were not listed the user:
+  /// the notice is for them. So it is if the status is offline: members that enter from now on are
+  /// listed the user.
+  package mutating func entered(_ room: RoomName, _ user: UserID, at now: UInt64) -> Notice? {
     var entry = entries[TextKey(user)] ?? Entry()
+    var visit = entry.visits[TextKey(room)] ?? Visit()
     // guard: return-in-grace-is-noticed
-    let isReturn = entry.visits[TextKey(room)]?.endedAt != nil
+    let isReturn = visit.endedAt != nil || visit.hasLeft
     // A room without any update counts the user as offline, so there is none. But the room's owner
     // lists the user to members that enter later.
     // guard: invisible-entry-is-noticed
     let isInvisible = entry.visits[TextKey(room)] == nil && entry.status == .offline
-    entry.visits[TextKey(room), default: Visit()].connections += 1
-    entry.visits[TextKey(room)]?.endedAt = nil
-    let notice = PresenceTracker.tell(user, &entry)
+    visit.connections += 1
+    visit.endedAt = nil
+    visit.hasLeft = false
+    if isReturn || isInvisible { visit.hasReturned = true }
+    entry.visits[TextKey(room)] = visit
+    let notice = notice(of: user, &entry, at: now)
     entries[TextKey(user)] = entry
-    guard isReturn || isInvisible else { return notice }
-    let update = PresenceUpdate(user: user, status: entry.status)
-    guard let notice else { return Notice(update: update, rooms: [room], isReturn: true) }
-    // The other rooms do not have the status yet, and this one may get it twice.
-    let others = notice.rooms.filter { TextKey($0) != TextKey(room) }
-    return Notice(update: update, rooms: (others + [room]).sorted())
+    return notice
   }
 
   /// Records that a connection of the user left a room, or ended while in it.
@@ -126,48 +140,52 @@ package struct PresenceTracker: Sendable {
     guard let visit = entries[TextKey(user)]?.visits[TextKey(room)], visit.connections > 0 else {
       return
     }
-    change(user) { entry in
-      if visit.connections > 1 {
-        entry.visits[TextKey(room)]?.connections -= 1
-      } else if isEnding {
-        // Keep the visit: if the user goes offline, the room must still receive the update.
-        entry.visits[TextKey(room)]?.connections = 0
-        entry.visits[TextKey(room)]?.endedAt = now
-      } else {
-        entry.visits[TextKey(room)] = nil
-      }
+    var entry = entries[TextKey(user)] ?? Entry()
+    defer { entries[TextKey(user)] = entry.isEmpty ? nil : entry }
+    entry.visits[TextKey(room)]?.connections -= 1
+    guard visit.connections == 1 else { return }
+    if isEnding {
+      // Keep the visit: if the user goes offline, the room must still receive the update.
+      entry.visits[TextKey(room)]?.endedAt = now
+      departures.append(user, at: now &+ graceMilliseconds)
+    } else if let windowEnd = windowEnd(of: visit, at: now) {
+      // Keep the visit: with a new one, the room would be sent an update at once.
+      // guard: left-room-keeps-window
+      entry.visits[TextKey(room)]?.hasLeft = true
+      entry.visits[TextKey(room)]?.hasReturned = false
+      schedule(user, &entry, at: windowEnd)
+    } else {
+      entry.visits[TextKey(room)] = nil
     }
-    if visit.connections == 1, isEnding { departures.append(user, at: now &+ graceMilliseconds) }
   }
 
   /// Sets the user's status.
   ///
-  /// The update is sent at once, but at most once per `changeMilliseconds`. A change within that
-  /// time is sent at its end, if it is still news then.
+  /// The update is sent at once to the rooms that were sent none within `changeMilliseconds`. To
+  /// the others it is sent at the end of that time, if it is still news then.
   package mutating func set(
     _ status: PresenceStatus, of user: UserID, at now: UInt64
   ) -> Notice? {
     var entry = entries[TextKey(user)] ?? Entry()
     defer { entries[TextKey(user)] = entry.isEmpty ? nil : entry }
     entry.status = status
-    if let notifiedAt = entry.notifiedAt, now < notifiedAt &+ changeMilliseconds {
-      if !entry.hasChanged { changes.append(user, at: notifiedAt &+ changeMilliseconds) }
-      entry.hasChanged = true
-      return nil
-    }
-    let notice = PresenceTracker.tell(user, &entry)
-    if notice != nil { entry.notifiedAt = now }
-    return notice
+    return notice(of: user, &entry, at: now)
   }
 
-  /// Makes the presence update for one deferred change; nil when none is due.
+  /// Makes the presence update for one user's deferred changes; nil when none is due.
   private mutating func notifyChange(at now: UInt64) -> Notice? {
     guard let user = changes.takeFirst(dueAt: now) else { return nil }
     let nobody = Notice(update: PresenceUpdate(user: user, status: .offline), rooms: [])
     guard var entry = entries[TextKey(user)], entry.hasChanged else { return nobody }
     entry.hasChanged = false
-    let notice = PresenceTracker.tell(user, &entry)
-    if notice != nil { entry.notifiedAt = now }
+    for (room, visit) in entry.visits where visit.hasLeft {
+      if let windowEnd = windowEnd(of: visit, at: now) {
+        schedule(user, &entry, at: windowEnd)
+      } else {
+        entry.visits[room] = nil
+      }
+    }
+    let notice = notice(of: user, &entry, at: now)
     entries[TextKey(user)] = entry.isEmpty ? nil : entry
     return notice ?? nobody
   }
@@ -191,23 +209,55 @@ package struct PresenceTracker: Sendable {
     // The user returned and left again: the later departure's deadline applies.
     guard leftAt &+ graceMilliseconds <= now else { return nobody }
     entry.status = .offline
-    let notice = PresenceTracker.tell(user, &entry)
+    let notice = notice(of: user, &entry, at: now, isLast: true)
     entries[TextKey(user)] = nil
     // Release the capacity after a mass departure.
     if entries.isEmpty { entries = [:] }
     return notice ?? nobody
   }
 
-  /// Makes the presence update for the rooms that do not have the user's status yet.
-  private static func tell(_ user: UserID, _ entry: inout Entry) -> Notice? {
+  /// Makes the presence update for the rooms that do not have the user's status yet, or that the
+  /// user has returned to; those that were just sent one get it later, unless it is the last one.
+  private mutating func notice(
+    of user: UserID, _ entry: inout Entry, at now: UInt64, isLast: Bool = false
+  ) -> Notice? {
     let status = entry.status
-    var rooms: [RoomName] = []
-    for (room, visit) in entry.visits where visit.told != status {
+    var (news, returns): ([RoomName], [RoomName]) = ([], [])
+    var dueAt: UInt64?
+    for (room, visit) in entry.visits where !visit.hasLeft {
+      let isNews = visit.told != status
+      guard isNews || visit.hasReturned else { continue }
+      // guard: presence-paced
+      if !isLast, let windowEnd = windowEnd(of: visit, at: now) {
+        dueAt = min(dueAt ?? .max, windowEnd)
+        continue
+      }
       entry.visits[room]?.told = status
-      rooms.append(room.text)
+      entry.visits[room]?.hasReturned = false
+      entry.visits[room]?.notifiedAt = now
+      if isNews { news.append(room.text) } else { returns.append(room.text) }
     }
-    guard !rooms.isEmpty else { return nil }
-    return Notice(update: PresenceUpdate(user: user, status: status), rooms: rooms.sorted())
+    if let dueAt { schedule(user, &entry, at: dueAt) }
+    guard !news.isEmpty || !returns.isEmpty else { return nil }
+    // Rooms to which the user has returned may get the status twice.
+    return Notice(
+      update: PresenceUpdate(user: user, status: status), rooms: (news + returns).sorted(),
+      isReturn: news.isEmpty)
+  }
+
+  /// When the room may be sent a further update; nil if it may be sent one now.
+  private func windowEnd(of visit: Visit, at now: UInt64) -> UInt64? {
+    guard let end = visit.notifiedAt.map({ $0 &+ changeMilliseconds }), now < end else {
+      return nil
+    }
+    return end
+  }
+
+  /// Has the user's changes looked at when a room may be sent a further update.
+  private mutating func schedule(_ user: UserID, _ entry: inout Entry, at time: UInt64) {
+    guard !entry.hasChanged else { return }
+    entry.hasChanged = true
+    changes.append(user, at: time)
   }
 
   private mutating func change(_ user: UserID, _ body: (inout Entry) -> Void) {

@@ -125,18 +125,18 @@ struct PresenceTrackerTests {
     var book = PresenceTracker(graceMilliseconds: 3_000)
     book.arrived("a")
     #expect(Self.told(book.set(.offline, of: "a", at: 0)) == nil)
-    #expect(Self.told(book.entered("r", "a")) == #"a offline in ["r"] again"#)
-    #expect(Self.told(book.entered("r", "a")) == nil, "by its second connection")
-    #expect(Self.told(book.entered("s", "a")) == #"a offline in ["s"] again"#)
-    #expect(Self.told(book.set(.online, of: "a", at: 0)) == #"a online in ["r", "s"]"#)
+    #expect(Self.told(book.entered("r", "a", at: 0)) == #"a offline in ["r"] again"#)
+    #expect(Self.told(book.entered("r", "a", at: 0)) == nil, "by its second connection")
+    #expect(Self.told(book.entered("s", "a", at: 0)) == #"a offline in ["s"] again"#)
+    #expect(Self.told(book.set(.online, of: "a", at: 1_000)) == #"a online in ["r", "s"]"#)
   }
 
   @Test func `a room gets one online update, and an offline update after three seconds`() {
     var book = PresenceTracker(graceMilliseconds: 3_000)
     book.arrived("a")
-    let first = book.entered("r", "a")
+    let first = book.entered("r", "a", at: 0)
     #expect(Self.told(first) == #"a online in ["r"]"#)
-    let again = book.entered("r", "a")
+    let again = book.entered("r", "a", at: 0)
     #expect(again == nil)
     book.exited("r", "a", isEnding: true, at: 0)
     book.exited("r", "a", isEnding: true, at: 0)
@@ -156,24 +156,24 @@ struct PresenceTrackerTests {
   @Test func `a page reload causes an update only for members that entered meanwhile`() {
     var book = PresenceTracker(graceMilliseconds: 3_000)
     book.arrived("a")
-    #expect(book.entered("r", "a") != nil)
-    book.left("a", at: 0)
-    book.exited("r", "a", isEnding: true, at: 0)
+    #expect(book.entered("r", "a", at: 0) != nil)
+    book.left("a", at: 1_000)
+    book.exited("r", "a", isEnding: true, at: 1_000)
     book.arrived("a")
-    let back = book.entered("r", "a")
+    let back = book.entered("r", "a", at: 1_000)
     #expect(Self.told(back) == #"a online in ["r"] again"#)
     while let notice = book.expire(at: 10_000) { #expect(notice.rooms == []) }
-    let busy = book.set(.busy, of: "a", at: 0)
+    let busy = book.set(.busy, of: "a", at: 10_000)
     #expect(Self.told(busy) == #"a busy in ["r"]"#)
   }
 
   @Test func `a later departure restarts the grace period`() {
     var book = PresenceTracker(graceMilliseconds: 3_000)
-    _ = book.entered("r", "a")
+    _ = book.entered("r", "a", at: 0)
     book.exited("r", "a", isEnding: true, at: 0)
     book.left("a", at: 0)
     book.arrived("a")
-    _ = book.entered("r", "a")
+    _ = book.entered("r", "a", at: 1_500)
     book.exited("r", "a", isEnding: true, at: 2_000)
     book.left("a", at: 2_000)
     while let notice = book.expire(at: 4_999) { #expect(notice.rooms == []) }
@@ -185,30 +185,65 @@ struct PresenceTrackerTests {
 
   @Test func `a status goes to all rooms of the user, and only when it is news`() {
     var book = PresenceTracker(graceMilliseconds: 3_000)
-    _ = book.entered("r", "a")
-    _ = book.entered("s", "a")
-    let away = book.set(.away, of: "a", at: 0)
+    _ = book.entered("r", "a", at: 0)
+    _ = book.entered("s", "a", at: 0)
+    let away = book.set(.away, of: "a", at: 1_000)
     #expect(Self.told(away) == #"a away in ["r", "s"]"#)
-    let unchanged = book.set(.away, of: "a", at: 0)
+    let unchanged = book.set(.away, of: "a", at: 1_000)
     #expect(unchanged == nil)
-    let entered = book.entered("t", "a")
+    let entered = book.entered("t", "a", at: 1_000)
     #expect(Self.told(entered) == #"a away in ["t"]"#)
-    book.exited("s", "a", isEnding: false, at: 0)
-    let soon = book.set(.online, of: "a", at: 999)
+    book.exited("s", "a", isEnding: false, at: 1_000)
+    let soon = book.set(.online, of: "a", at: 1_999)
     #expect(soon == nil)
-    let still = book.set(.away, of: "a", at: 999)
+    let still = book.set(.away, of: "a", at: 1_999)
     #expect(still == nil)
     // A change that was reverted before it was due is never sent.
-    while let notice = book.expire(at: 1_000) { #expect(notice.rooms == []) }
-    let online = book.set(.online, of: "a", at: 1_000)
+    while let notice = book.expire(at: 2_000) { #expect(notice.rooms == []) }
+    let online = book.set(.online, of: "a", at: 2_000)
     #expect(Self.told(online) == #"a online in ["r", "t"]"#)
+  }
+
+  // Case 62
+  @Test func `a room that a user enters and leaves all the time gets one update a second`() {
+    var book = PresenceTracker(graceMilliseconds: 3_000)
+    var told: [String] = []
+    for now in UInt64(0)..<5_000 {
+      if let notice = book.entered("r", "a", at: now) { told.append("\(now): \(notice.isReturn)") }
+      while let notice = book.expire(at: now) {
+        if !notice.rooms.isEmpty { told.append("\(now): \(notice.isReturn)") }
+      }
+      book.exited("r", "a", isEnding: false, at: now)
+    }
+    #expect(told == ["0: false", "1000: true", "2000: true", "3000: true", "4000: true"])
+    while let notice = book.expire(at: 6_000) { #expect(notice.rooms == []) }
+    #expect(book.count == 0)
+  }
+
+  @Test func `a change soon after a room was entered is sent a second later`() {
+    var book = PresenceTracker(graceMilliseconds: 3_000)
+    _ = book.entered("r", "a", at: 0)
+    _ = book.entered("s", "a", at: 500)
+    #expect(book.set(.away, of: "a", at: 600) == nil)
+    #expect(book.expire(at: 999) == nil)
+    #expect(Self.told(book.expire(at: 1_000)) == #"a away in ["r"]"#)
+    #expect(Self.told(book.set(.away, of: "a", at: 1_500)) == #"a away in ["s"]"#)
+    for room in ["r", "s"] { book.exited(room, "a", isEnding: true, at: 1_600) }
+    book.left("a", at: 1_600)
+    #expect(Self.told(book.set(.busy, of: "a", at: 4_400)) == #"a busy in ["r", "s"]"#)
+    // The last update waits for nothing.
+    var last: [String] = []
+    while let notice = book.expire(at: 4_600) {
+      if !notice.rooms.isEmpty { last.append(Self.told(notice) ?? "") }
+    }
+    #expect(last == [#"a offline in ["r", "s"]"#])
   }
 
   @Test func `a user with status offline comes and goes, and only the room's owner is notified`() {
     var book = PresenceTracker(graceMilliseconds: 3_000)
     let hidden = book.set(.offline, of: "a", at: 0)
     #expect(hidden == nil)
-    let entered = book.entered("r", "a")
+    let entered = book.entered("r", "a", at: 0)
     #expect(Self.told(entered) == #"a offline in ["r"] again"#)
     book.exited("r", "a", isEnding: true, at: 0)
     book.left("a", at: 0)
@@ -219,7 +254,7 @@ struct PresenceTrackerTests {
 
   @Test func `a room is forgotten if the user stays connected but does not return to it`() {
     var book = PresenceTracker(graceMilliseconds: 3_000)
-    _ = book.entered("r", "a")
+    _ = book.entered("r", "a", at: 0)
     book.exited("r", "a", isEnding: true, at: 0)
     #expect(book.count == 1)
     while book.expire(at: 3_000) != nil {}
@@ -241,7 +276,7 @@ struct PresenceTrackerTests {
         let room = "r\(Int.random(in: 0..<4, using: &random))"
         if rooms[user] == nil { book.arrived(user) }
         rooms[user, default: []].append(room)
-        _ = book.entered(room, user)
+        _ = book.entered(room, user, at: now)
       case 1:
         if let room = rooms[user]?.popLast() {
           book.exited(room, user, isEnding: Bool.random(using: &random), at: now)

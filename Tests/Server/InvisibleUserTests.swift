@@ -24,7 +24,8 @@ struct InvisibleUserTests {
     try fixture.turn(8)
     #expect(try Rooms.heard(fixture, later).filter { $0 != "room_joined" } == ["offline"])
     #expect(try Rooms.heard(fixture, present) == ["online"], "of the later member alone")
-    // The user shows itself.
+    // The user shows itself, more than a second after the last update of it.
+    try fixture.pass(milliseconds: 1_000)
     user.connection.setStatus(.online)
     try fixture.turn(8)
     #expect(try Rooms.heard(fixture, later) == ["online"])

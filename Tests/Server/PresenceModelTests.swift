@@ -48,8 +48,9 @@ private final class PresenceModel {
   var pages: [Page] = []
   /// The status that each user set last.
   var statuses: [String: PresenceStatus] = [:]
-  /// Grows so that no change of a status is deferred.
   private var now: UInt64 = 0
+  /// Whether time passes before each change of a status, so that none is deferred.
+  var isSlow = false
 
   // MARK: What pages do
 
@@ -76,6 +77,25 @@ private final class PresenceModel {
     toUsers.append((.note(.set(status, answerTo: nil)), user))
   }
 
+  /// Lets time pass, but no user without a page goes offline before the end of the model.
+  func pass(milliseconds: UInt64) {
+    guard now + milliseconds < UserOwner.graceMilliseconds else { return }
+    now += milliseconds
+    expire()
+  }
+
+  private func expire() {
+    while let updates = users.expire(at: now) { toRooms += updates.map { .update($0) } }
+  }
+
+  /// Handles all messages, and those of the updates that wait for their time.
+  func rest(_ random: inout SeededGenerator) {
+    while handleOne(&random) {}
+    now += PresenceTracker.changeMilliseconds
+    expire()
+    while handleOne(&random) {}
+  }
+
   // MARK: Messages
 
   /// Handles the next message of one mailbox; false if none is left in any.
@@ -97,11 +117,12 @@ private final class PresenceModel {
     let (message, user) = toUsers.removeFirst()
     switch message {
     case .count(let arrived): _ = users.count(user, arrived: arrived, at: now)
-    case .note(.entered(let room)): toRooms += users.entered(room, user).map { .update($0) }
+    case .note(.entered(let room)):
+      toRooms += users.entered(room, user, at: now).map { .update($0) }
     case .note(.exited(let room, let isEnding)):
       users.exited(room, user, isEnding: isEnding, at: now)
     case .note(.set(let status, _)):
-      now += PresenceTracker.changeMilliseconds
+      if isSlow { now += PresenceTracker.changeMilliseconds }
       toRooms += users.set(status, of: user, Directory { _ in user }, at: now).map { .update($0) }
     }
   }
@@ -151,10 +172,11 @@ struct PresenceModelTests {
           model.open(user)
         case (4, let page?) where page.isInside:
           model.set((Self.statuses + [.offline]).randomElement(using: &random)!, of: user)
+        case (5, _): model.pass(milliseconds: UInt64.random(in: 0..<400, using: &random))
         default: _ = model.handleOne(&random)
         }
       }
-      while model.handleOne(&random) {}
+      model.rest(&random)
       for page in model.pages {
         for user in Set(model.pages.map(\.user)) where user != page.user {
           // A page that was listed nothing and sent nothing takes the user for offline.
@@ -168,6 +190,7 @@ struct PresenceModelTests {
     var random = SeededGenerator.announced()
     for _ in 0..<400 {
       let model = PresenceModel()
+      model.isSlow = true
       for user in ["x", "y"] { model.open(user) }
       while model.handleOne(&random) {}
       let observers = model.pages

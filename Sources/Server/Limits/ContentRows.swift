@@ -78,8 +78,8 @@ extension LimitRows {
       "time of a user online without a connection", UserOwner.graceMilliseconds,
       .milliseconds, "the user is offline")
     add(
-      "time between status changes of a user", PresenceTracker.changeMilliseconds, .milliseconds,
-      "an earlier one waits")
+      "time between updates of a user's presence in a room", PresenceTracker.changeMilliseconds,
+      .milliseconds, "the latest state is sent at its end")
     add(
       "presence updates with known receivers", PresenceReceipts.updateCountLimit,
       .count, "a client in several rooms may get an older one twice")

@@ -89,8 +89,8 @@ final class UserOwner {
   }
 
   /// Records that a connection of the user is in a room.
-  func entered(_ room: RoomName, _ user: UserID) -> [Update] {
-    updates(of: presence.entered(room, user))
+  func entered(_ room: RoomName, _ user: UserID, at now: UInt64) -> [Update] {
+    updates(of: presence.entered(room, user, at: now))
   }
 
   /// Records that a connection of the user has left a room, or has ended in it.

@@ -114,7 +114,7 @@ final class Users: ShardComponent {
   func take(_ note: PresenceNote, of user: UserID) {
     switch note {
     case .entered(let room):
-      send(owner.entered(room, user))
+      send(owner.entered(room, user, at: now))
     case .exited(let room, let isEnding):
       owner.exited(room, user, isEnding: isEnding, at: now)
     case .set(let status, let address):
