@@ -24,6 +24,14 @@ enum Attack: String, CaseIterable {
   case requestFlood = "request-flood"
   /// 18,000 changes of typing a second, in a room with 20 other members.
   case typingToggles = "typing-toggles"
+  /// 1,500 connections of one user, and 380 other users, that ask for large pages and take none.
+  case unreadPages = "unread-pages"
+  /// One user that reads pages on 50 connections as fast as it is answered.
+  case busyReader = "busy-reader"
+  /// 20 sockets of one user that fetch 48 pages a second each.
+  case fetchFlood = "fetch-flood"
+  /// One user that asks for its own connections on 95 connections as fast as it is answered.
+  case ownLists = "own-lists"
   /// Clients without a token that post bodies and keep back the last byte of each.
   case heldBodies = "held-bodies"
   /// More idle clients without a token than a server with 1,000 files may have connections.

@@ -53,7 +53,8 @@ final class Attacker {
     case .stalledReaders: try publishToReaders(in: nil)
     case .heldBodies: try keepUp { try Stranger(holdingBodyOn: order.port, $0, &bodyBytes) }
     case .idleStrangers: try keepUp { try Stranger(idlingOn: order.port, $0) }
-    case .takenRooms, .requestFlood, .typingToggles:
+    case .takenRooms, .requestFlood, .typingToggles, .unreadPages, .busyReader, .fetchFlood,
+      .ownLists:
       throw BenchmarkError("\(order.attack.rawValue) has another attacker")
     }
   }

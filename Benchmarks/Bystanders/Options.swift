@@ -20,6 +20,10 @@ struct Options {
                   taken-rooms        40 accounts that open all the rooms that they are granted
                   request-flood      pipelined requests of one user
                   typing-toggles     18,000 changes of typing a second in a room of 20
+                  unread-pages       users that ask for large pages and take none
+                  busy-reader        one user that reads pages on 50 connections
+                  fetch-flood        one user that fetches pages over 20 sockets
+                  own-lists          one user that lists its connections on 95 connections
                   held-bodies        clients without a token that hold bodies
                   idle-strangers     idle clients without a token, and a server of 1,000 files
       --seconds   duration of each window, quiet or attacked

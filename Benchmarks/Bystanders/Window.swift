@@ -29,8 +29,10 @@ struct Window {
   let latency: LatencyHistogram
   /// Missing, repeated and reordered deliveries to bystanders, and disconnected bystanders.
   let lost: Int
-  /// Rejected publishes to the bystanders, and those of a publisher with a new connection for each.
+  /// Rejected publishes to the bystanders, and refused requests of the visitors.
   let refused: Int
+  /// The times in which the visitors were answered.
+  let visitLatency: LatencyHistogram
   /// Processor time of the server and of the bystanders, in cores.
   let serverCores: Double
   let clientCores: Double
@@ -45,21 +47,6 @@ struct Window {
   let slowConsumers: Int
   let pongsDropped: Int
 
-  /// The interval at which a publisher comes with a connection of its own.
-  private static let visitNanoseconds: UInt64 = 100_000_000
-
-  /// Publishes on a new connection; false if that is refused.
-  private static func visit(_ server: RunningServer, _ credentials: Credentials) -> Bool {
-    let body = Array(#"{"user_id":"visited","type":"info","title":"t"}"#.utf8)
-    let request = HTTPRequest(
-      "POST", "/api/v1/notifications",
-      fields: credentials.publisher + [HTTPField("Content-Type", "application/json")], body: body)
-    guard let connection = try? HTTPConnection(to: server.url, timeoutMilliseconds: 1_000),
-      let answer = try? connection.perform(request)
-    else { return false }
-    return answer.isSuccess
-  }
-
   /// Publishes to a fleet for a time and waits for the remaining deliveries.
   static func measure(
     _ session: LoadSession, _ options: Options, _ server: RunningServer,
@@ -73,18 +60,14 @@ struct Window {
     let clientBefore = System.processorNanoseconds(ofProcess: "self")
     let start = Kernel.real.monotonicNanoseconds
     let live = session.liveCount
-    var (visits, refusedVisits) = (0, 0)
     session.onProgress = { _ in
       residentMost = max(residentMost, server.process.residentByteCount())
-      guard Kernel.real.monotonicNanoseconds &- start > UInt64(visits) * visitNanoseconds else {
-        return
-      }
-      visits += 1
-      if !visit(server, credentials) { refusedVisits += 1 }
     }
     defer { session.onProgress = nil }
-    let report = try session.measure(
-      .rate(Double(options.rate)), milliseconds: options.windowMilliseconds)
+    let (report, visits) = try Visitors.during(server.url, credentials) {
+      try session.measure(
+        .rate(Double(options.rate)), milliseconds: options.windowMilliseconds)
+    }
     let elapsed = Double(max(1, Kernel.real.monotonicNanoseconds &- start))
     let serverSpent = server.process.processorNanoseconds() &- serverBefore
     let serverWait = server.process.waitedNanoseconds() &- serverWaitBefore
@@ -98,7 +81,8 @@ struct Window {
       latency: tally.latency,
       lost: Int(clamping: report.missing + tally.skipped + tally.repeated)
         + live - session.liveCount,
-      refused: report.refused.values.reduce(0, +) + refusedVisits,
+      refused: report.refused.values.reduce(0, +) + visits.refused,
+      visitLatency: visits.latency,
       serverCores: Double(serverSpent) / elapsed,
       clientCores: Double(clientSpent) / elapsed,
       serverWaitCores: Double(serverWait) / elapsed, clientWaitCores: Double(clientWait) / elapsed,

@@ -14,7 +14,9 @@ do {
     guard let order = AttackOrder(arguments), let credentials = Credentials.inherited else {
       exit(2)
     }
-    if try ShareAttacker(order, credentials).run() { exit(0) }
+    let tools = AttackTools(order, credentials)
+    if try ShareAttacker(tools).run() { exit(0) }
+    if try ReadAttacker(tools).run() { exit(0) }
     try Attacker(order, credentials).run()
     exit(0)
   }
