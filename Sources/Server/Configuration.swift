@@ -191,6 +191,9 @@ package struct Limits: Sendable {
   package var publisherPageBytes: Int { blockedBytesLimit / MemoryShares.publisherDivisor }
   /// Events in the ring; a publish into a full ring is answered 503.
   package var ringCapacity = 4_096
+  /// Events in the ring at which a shard adds no further typing and presence: publishers have the
+  /// last quarter.
+  package var userEventsLimit: Int { max(1, ringCapacity - ringCapacity / 4) }
   /// Events that a shard keeps outside a full ring until it delivers them.
   ///
   /// Its own events fill the ring when many users leave at once, or clients flood their rooms with

@@ -73,9 +73,19 @@ struct EventOrderTests {
     let test = try Joining(ringCapacity: 4, setAsideEventsLimit: 1)
     test.joinAndType()
     try test.fixture.turn(3)
-    #expect(try test.typing() == ["a", "b", "c", "d", "e"])
-    #expect(test.fixture.core.metrics[0].value(.ringFull) == 2)
-    #expect(test.fixture.core.metrics[0].value(.presenceDropped) == 2)
+    #expect(try test.typing() == ["a", "b", "c", "d"])
+    #expect(test.fixture.core.metrics[0].value(.ringFull) == 3)
+    #expect(test.fixture.core.metrics[0].value(.presenceDropped) == 3)
+  }
+
+  // Case 62
+  @Test func `what users cause leaves a quarter of the ring to publishers`() throws {
+    let test = try Joining(ringCapacity: 4, setAsideEventsLimit: 1)
+    test.joinAndType()
+    try test.fixture.turn()
+    #expect(test.fixture.core.ring.depth == 3)
+    try test.fixture.publish(
+      Event(audience: .everyone, body: .storedForEveryone, timestamp: 0, offset: 6))
   }
 
   // A disconnection delivered all events of the ring, also those offered after it was requested.

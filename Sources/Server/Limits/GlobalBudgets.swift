@@ -90,8 +90,11 @@ struct GlobalBudget {
         + "sessions closed with 1013"),
     GlobalBudget(
       "events in the ring",
-      bounds: ["events in the ring", "events of a full ring that a shard sets aside"],
-      shares: "publishers, and what users cause: typing, presence, changes of an inbox",
+      bounds: [
+        "events in the ring", "events in the ring, for those of users",
+        "events of a full ring that a shard sets aside",
+      ],
+      shares: "publishers and the store all of it, typing and presence the second number",
       end: "a publish is answered 503, an update of presence or typing is dropped"),
     GlobalBudget(
       "reads of a shard for everyone", bounds: ["reads of a shard for everyone"],

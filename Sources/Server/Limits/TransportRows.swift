@@ -235,6 +235,9 @@ extension LimitRows {
       "its frames are copied")
     add("events in the ring", \Limits.ringCapacity, .count, "a publish is answered 503")
     add(
+      "events in the ring, for those of users", \Limits.userEventsLimit, .count,
+      "an update of typing or presence is dropped")
+    add(
       "events of a full ring that a shard sets aside", \Limits.setAsideEventsLimit, .count,
       "a publish is answered 503, an update of presence or typing is dropped")
     add(

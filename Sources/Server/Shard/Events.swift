@@ -6,15 +6,22 @@ internal import Notifications
 extension Shard {
   /// Puts an event of this shard into the ring.
   ///
-  /// False when the ring is full even without this shard's own pending events.
-  func offer(_ event: Event) -> Bool {
-    if core.ring.offer(event) { return true }
+  /// False when the ring is full even without this shard's own pending events, or, for an event
+  /// that users cause, has their part of it.
+  func offer(_ event: Event, isOfUsers: Bool = false) -> Bool {
+    if put(event, isOfUsers: isOfUsers) { return true }
     // Not delivered here: the mailbox may have a message that precedes one of them.
     // guard: full-ring-delivers-nothing-early
     pendingEvents.makeRoom()
-    if core.ring.offer(event) { return true }
+    if put(event, isOfUsers: isOfUsers) { return true }
     metrics.add(.ringFull)
     return false
+  }
+
+  private func put(_ event: Event, isOfUsers: Bool) -> Bool {
+    // guard: ring-part-of-publishers
+    if isOfUsers, core.ring.depth >= limits.userEventsLimit { return false }
+    return core.ring.offer(event)
   }
 
   /// Delivers the events that were offered before `end`, at most `limit` of them from the ring.

@@ -24,8 +24,8 @@ extension Shard {
       .map { ($0 + step - 1) / step * step }
   }
 
-  /// Publishes events of rooms that this shard owns.
+  /// Publishes events of rooms that this shard owns, which their members cause.
   func publish(_ events: [Event]) {
-    for event in events where !offer(event) { rooms.noteLost(event) }
+    for event in events where !offer(event, isOfUsers: true) { rooms.noteLost(event) }
   }
 }

@@ -116,7 +116,7 @@ extension Endpoints {
       .now(.object { $0.member("status", "ok") })
     },
     Endpoint(.get, "/readyz", .anyone, readsQuery: false) { request, shard in
-      shard.readiness.begin(for: request.slot, offer: shard.offer).map { .now($0) }
+      shard.readiness.begin(for: request.slot, offer: { shard.offer($0) }).map { .now($0) }
         ?? .later(.event)
     },
     Endpoint(.get, "/metrics", .loopbackOrPublisher, readsQuery: false) {
