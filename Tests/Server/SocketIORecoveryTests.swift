@@ -58,38 +58,6 @@ struct SocketIORecoveryTests {
     try fixture.store.answer(.position(offset, ReplaySessionTests.counts(offset)))
   }
 
-  /// A user that has just connected, with the pid that it recovers by.
-  static func connected(
-    _ user: String, _ fixture: ShardFixture, at offset: UInt64 = 5
-  ) throws -> (peer: TestPeer, sid: String, pid: String) {
-    let (peer, sid) = try open(fixture, saying: connecting(user))
-    try answerPosition(offset, fixture)
-    let packets = try fixture.frames(2, of: peer)
-    #expect(packets[1] == #"42/notifications,["unread_count",{"count":0}]"#)
-    return (peer, sid, try member("pid", of: packets[0]))
-  }
-
-  /// A client that reconnects with its pid and offset, before the store is asked for its rooms.
-  static func returning(
-    _ user: String, _ pid: String, offset: String? = nil, _ fixture: ShardFixture
-  ) throws -> (peer: TestPeer, sid: String) {
-    let heard = offset.map { #","offset":"\#($0)""# } ?? ""
-    let known = #","pid":"\#(pid)"\#(heard)"#
-    return try open(fixture, saying: connecting(user, more: known))
-  }
-
-  /// Answers the store's query for the rooms of a reconnecting client.
-  static func answerRooms(_ rooms: [RoomName], _ fixture: ShardFixture) throws {
-    try fixture.turn(until: { !fixture.store.commands.isEmpty })
-    try fixture.store.answer(.saved)
-    try fixture.turn(until: { !fixture.store.reads.isEmpty })
-    guard case .keptRooms = fixture.store.reads[0].query else {
-      Issue.record("\(fixture.store.reads[0].query)")
-      return
-    }
-    try fixture.store.answer(.keptRooms(rooms))
-  }
-
   @Test func `a user is admitted by its token and receives its own notifications`() throws {
     let fixture = try ShardFixture.engine()
     let (peer, sid, _) = try Self.connected("u", fixture)
@@ -447,14 +415,14 @@ struct SocketIORecoveryTests {
     }
     try fixture.expectEmpty()
     let (peer, sid) = try Self.returning("u", pids[0], offset: "test.5", fixture)
-    try fixture.turn(until: { !fixture.store.commands.isEmpty })
+    try Self.beginToReadRooms(fixture)
     peer.leave()
     try fixture.turn(until: { fixture.engineSession(sid) == nil })
     // Another client has its slot by now and waits for its own rooms.
     let (next, _) = try Self.returning("v", pids[1], offset: "test.5", fixture)
     try #require(next.connection.slot == peer.connection.slot)
-    try fixture.turn(until: { fixture.store.commands.count == 2 })
-    try Self.answerRooms(["r"], fixture)
+    try fixture.turn(until: { !fixture.store.commands.isEmpty })
+    try fixture.store.answer(.keptRooms(["r"]))
     try fixture.turn(3)
     #expect(fixture.shard.localRooms.isEmpty && fixture.store.reads.isEmpty)
     try Self.answerRooms(["s"], fixture)

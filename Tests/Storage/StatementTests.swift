@@ -160,6 +160,9 @@ struct StatementTests {
     // A check writes its row only when no commit was just before it.
     clock.monotonic.change { $0 += 2_000 }
     _ = fixture.submit(.check)
+    // A day later the key of another publisher has expired.
+    clock.monotonic.change { $0 += 86_400_000 }
+    fixture.publish("v", key: IdempotencyKey(scope: "t", key: "k", digest: [1]))
     damage(fixture)
     _ = fixture.change("u", .deleteAll)
     _ = fixture.submit(.setPreferences(user: "u", Preferences()))

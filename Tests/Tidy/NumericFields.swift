@@ -81,7 +81,6 @@ enum NumericFields {
     Place(name: "Wire/HTTP/ChunkedBodyDecoder.swift word", hunter: nil),
     Place(name: "Wire/HTTP/HTTPMethod.swift init", hunter: nil),
     Place(name: "Wire/Text/Base64.swift decode", hunter: nil),
-    Place(name: "Notifications/TextKey.swift combine", hunter: nil),
     // Functions that write numbers.
     Place(name: "Wire/HTTP/HTTPDate.swift string", hunter: nil),
     Place(name: "Wire/Text/Base64.swift encode", hunter: nil),

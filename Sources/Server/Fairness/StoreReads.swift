@@ -65,11 +65,20 @@ extension PageGrouping {
 /// Invariant: those of the queue. Each read in flight has the memory of its answer reserved until
 /// the answer is known. Nothing that may be asked now waits.
 final class StoreReads: ShardComponent {
+  /// The use that a connection has for an answer.
+  enum Purpose {
+    /// Whatever the connection's activity waits for.
+    case activity
+    /// One of the paced reads of notifications for everyone.
+    case catchUp
+    /// The rooms of a returning client.
+    case keptRooms
+  }
+
   /// A receiver of an answer.
   struct Asker {
     let id: ConnectionID
-    /// Whether it is one of the paced reads of notifications for everyone.
-    var isCatchUp = false
+    var purpose = Purpose.activity
   }
 
   /// A read that has ended: its answer for each asker, or nil where it was refused.
@@ -128,13 +137,14 @@ final class StoreReads: ShardComponent {
 
   /// Asks the store for the connection at `slot`, now or in its user's turn.
   func ask(
-    _ query: StoreQuery, as kind: Party.Kind = .user, at slot: UInt32, isCatchUp: Bool = false
+    _ query: StoreQuery, as kind: Party.Kind = .user, at slot: UInt32,
+    for purpose: Purpose = .activity
   ) -> Verdict {
     let question = StoreQuestion(query: query)
     let entry = queue.add(
       question, of: Party(kind, query.user),
-      for: Asker(id: table.id(of: slot), isCatchUp: isCatchUp),
-      isShared: question.isShared && !isCatchUp
+      for: Asker(id: table.id(of: slot), purpose: purpose),
+      isShared: question.isShared && purpose == .activity
     ) { table.holds($0.id) }
     start()
     // Everything else that could begin had begun before.

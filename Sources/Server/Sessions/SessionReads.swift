@@ -94,6 +94,14 @@ final class SessionReads: ShardComponent {
     }
   }
 
+  // MARK: Kept rooms
+
+  /// Reads the rooms of the client that returns at `slot`.
+  func askForRooms(of recovery: RecoveryID, at slot: UInt32) {
+    let query = StoreQuery.keptRooms(session: recovery, user: table[slot].user)
+    if storeReads.ask(query, at: slot, for: .keptRooms) != .taken { refuse(slot) }
+  }
+
   // MARK: Reads of notifications for everyone
 
   /// Milliseconds until a queued read may start; nil when none waits for that.
@@ -127,7 +135,7 @@ final class SessionReads: ShardComponent {
         catchUps.pausedUntil = now + CatchUps.pauseMilliseconds
         return refused
       }
-      switch storeReads.ask(query, at: id.slot, isCatchUp: true) {
+      switch storeReads.ask(query, at: id.slot, for: .catchUp) {
       case .taken:
         catchUps.readCount += 1
       case .storeFull:

@@ -68,7 +68,7 @@ extension Shard {
     // Requests that wait for one read get one body.
     var body = SharedAnswer()
     for asker in read.askers {
-      if asker.isCatchUp { reads.noteAnswered() }
+      if asker.purpose == .catchUp { reads.noteAnswered() }
       // guard: answer-generation
       guard table.holds(asker.id) else { continue }
       let slot = asker.id.slot
@@ -77,7 +77,10 @@ extension Shard {
         continue
       }
       if let charge = read.charge { pages.hold(charge, at: slot) }
-      if table[slot].state == .session {
+      if asker.purpose == .keptRooms {
+        socketIO.takeKeptRooms(answer, at: slot)
+        pages.settle(at: slot, to: 0)
+      } else if table[slot].state == .session {
         reads.takeWhenApplied(answer, at: slot)
       } else {
         if let poll = table[slot].activity.exchange?.poll {

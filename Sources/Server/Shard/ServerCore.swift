@@ -45,8 +45,8 @@ enum ShardMessage: Sendable {
   case relayed(StoreOutcome, count: Int, byteCount: Int)
   /// The store's reply to a command that a Socket.IO event started.
   case marked(ConnectionID, SocketIOMarking, StoreOutcome)
-  /// The rooms that a recovering Socket.IO client was in.
-  case keptRooms(ConnectionID, [RoomName])
+  /// The rooms of earlier connections are written: a recovering Socket.IO client's can be read.
+  case roomsWritten(ConnectionID, RecoveryID)
   /// A Socket.IO client recovered its session on that connection, opened at that time; every
   /// earlier connection with the same recovery id is stale.
   case recovered(RecoveryID, UserID, openedAt: UInt64, at: ShardConnectionID)

@@ -254,8 +254,8 @@ final class Shard: ShardComponent {
       }
     case .marked(let id, let marking, let outcome):
       if table.holds(id) { socketIO.acknowledge(marking, outcome, at: id.slot) }
-    case .keptRooms(let id, let rooms):
-      if table.holds(id) { socketIO.takeKeptRooms(rooms, at: id.slot) }
+    case .roomsWritten(let id, let recovery):
+      if table.holds(id) { socketIO.readKeptRooms(of: recovery, at: id.slot) }
     case .recovered(let recovery, let user, let openedAt, let address):
       socketIO.evictStale(recovery, of: user, openedAt: openedAt, at: address)
     case .handedOver(let connection):

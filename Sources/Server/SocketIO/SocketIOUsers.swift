@@ -264,27 +264,29 @@ extension SocketIOSessions {
   /// An empty write comes before the read: the rooms of the last connection may still be on their
   /// way to the disk, and a reader sees only committed data.
   private func askForRooms(_ recovery: RecoveryID, at slot: UInt32) {
-    let (id, user) = (table.id(of: slot), table[slot].user)
-    let (mailbox, store) = (mailbox, core.store)
-    let none = ShardMessage.keptRooms(id, [])
+    let (id, mailbox) = (table.id(of: slot), mailbox)
     let nothing = StoreCommand.keepRooms(
-      session: .random(from: kernel), user: user, rooms: [], endsAt: 0)
-    let isTaken = store.submit(nothing) { _ in
-      let isAsked = store.read(.keptRooms(session: recovery, user: user)) { answer in
-        guard case .keptRooms(let rooms) = answer else { return mailbox.append(none) }
-        mailbox.append(.keptRooms(id, rooms))
-      }
-      if !isAsked { mailbox.append(none) }
-    }
-    if !isTaken { life.close(slot, code: 1013, reason: "the store is at its limit, try again") }
+      session: .random(from: kernel), user: table[slot].user, rooms: [], endsAt: 0)
+    let isTaken = core.store.submit(nothing) { _ in mailbox.append(.roomsWritten(id, recovery)) }
+    if !isTaken { reads.refuse(slot) }
+  }
+
+  /// Reads the rooms of a returning client, now that those of its last connection are written.
+  func readKeptRooms(of recovery: RecoveryID, at slot: UInt32) {
+    guard awaitsKeptRooms(slot) else { return }
+    reads.askForRooms(of: recovery, at: slot)
+  }
+
+  private func awaitsKeptRooms(_ slot: UInt32) -> Bool {
+    table[slot].state == .session && delivery[slot].flags.contains(.handshakePending)
+      && !table[slot].activity.isReplay
   }
 
   /// Enters the rooms of a returning client, then continues its recovery.
-  func takeKeptRooms(_ rooms: [RoomName], at slot: UInt32) {
-    guard delivery[slot].flags.contains(.handshakePending), !table[slot].activity.isReplay
-    else {
-      return
-    }
+  func takeKeptRooms(_ answer: StoreAnswer, at slot: UInt32) {
+    guard awaitsKeptRooms(slot) else { return }
+    var rooms: [RoomName] = []
+    if case .keptRooms(let kept) = answer { rooms = kept }
     // The new token may allow fewer rooms than the last one.
     let membership = table[slot].membership
     let allowed = rooms.filter { RoomNames.isValid($0) && membership?.mayEnter($0) != false }
