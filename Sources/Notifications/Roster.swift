@@ -56,8 +56,6 @@ package struct Roster: Sendable {
   }
 
   private var members: [Member] = []
-  /// `entryCount` at its creation: no two rosters of a room have the same.
-  package let startCount: UInt64
   /// Grows with each connection that enters the room.
   package private(set) var entryCount: UInt64
   private var indices: [TextKey: Int] = [:]
@@ -69,10 +67,7 @@ package struct Roster: Sendable {
   ///
   /// `entryCount` is at least that of each earlier roster of the room: so a departure from one of
   /// these is not taken for one from this roster.
-  package init(entryCount: UInt64 = 0) {
-    self.entryCount = entryCount
-    startCount = entryCount
-  }
+  package init(entryCount: UInt64 = 0) { self.entryCount = entryCount }
 
   package var isEmpty: Bool { indices.isEmpty }
   package var count: Int { indices.count }

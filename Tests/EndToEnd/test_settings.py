@@ -189,6 +189,7 @@ def test_the_json_of_a_check_has_values_of_their_kind():
         "message-bytes",
         "connections-per-address",
         "connections-per-user",
+        "rooms-per-user",
         "socketio-ping-interval",
         "socketio-ping-timeout",
         "jwt-leeway",

@@ -41,7 +41,11 @@ struct TypingPaceTests {
     owner.expire(at: 1_009)
     #expect(Self.states(owner) == [])
     owner.expire(at: 1_010)
-    #expect(Self.states(owner) == (endsTyping ? [] : [false]))
+    // Also the state that was sent last: a message of the member may have hidden it.
+    #expect(Self.states(owner) == [endsTyping])
+    #expect(owner.nextDeadline == 2_010)
+    owner.expire(at: 2_010)
+    #expect(Self.states(owner) == [])
   }
 
   @Test func `a member that stops and leaves within the second has stopped at its end`() {
@@ -49,12 +53,14 @@ struct TypingPaceTests {
     _ = owner.answer(.type(true), "r", "a", at: 0)
     _ = owner.answer(.leave, "r", "a", at: 1)
     #expect(Self.states(owner) == [true])
-    // It returns and types: the others have that state already.
+    // It returns and types.
     _ = owner.answer(.enter, "r", "a", at: 2)
     _ = owner.answer(.type(true), "r", "a", at: 2)
     owner.expire(at: 1_000)
-    #expect(Self.states(owner) == [])
+    #expect(Self.states(owner) == [true])
     _ = owner.answer(.abandon, "r", "a", at: 1_001)
+    #expect(Self.states(owner) == [])
+    owner.expire(at: 2_000)
     #expect(Self.states(owner) == [false])
   }
 
@@ -85,12 +91,13 @@ struct TypingPaceTests {
     owner.expire(at: 1_000)
     let again = Self.sent(owner)
     #expect(again.map(\.isTyping) == [true])
-    // Lost once more, and the member has stopped: the others have that state.
+    // Lost once more, and the member has stopped.
     for update in again { owner.noteLostTyping(update) }
     _ = owner.answer(.type(false), "r", "a", at: 1_500)
     owner.expire(at: 2_000)
-    #expect(Self.states(owner) == [])
-    #expect(owner.typingWindowCount == 0)
+    #expect(Self.states(owner) == [false])
+    owner.expire(at: 3_000)
+    #expect(Self.states(owner) == [] && owner.typingWindowCount == 0)
   }
 
   @Test func `at the limit of windows a start is not sent, and a stop is`() {
@@ -116,7 +123,7 @@ struct TypingPaceTests {
     #expect(Self.states(owner) == [] && owner.typingWindowCount == 0)
   }
 
-  @Test func `at random, updates alternate, keep their distance, and end with the last state`() {
+  @Test func `at random, updates keep their distance, and end with the last state`() {
     var random = SeededGenerator.announced("typing paces")
     let (rooms, users) = (["r", "s", "t"], ["a", "b", "c", "d"])
     for _ in 0..<40 {
@@ -128,7 +135,6 @@ struct TypingPaceTests {
       func read() {
         for update in Self.sent(owner) {
           let visit = RoomVisit(update.room, update.user)
-          #expect(update.isTyping != (latest[visit]?.isTyping ?? false))
           if let before = latest[visit] { #expect(now - before.at >= 1_000) }
           latest[visit] = (update.isTyping, now)
         }

@@ -223,7 +223,10 @@ final class RoomOwner {
   }
 
   /// Notes that an update of a member's typing was lost on its way to the others of a room.
-  func noteLostTyping(_ update: TypingUpdate) { typingPaces.noteLost(update) }
+  func noteLostTyping(_ update: TypingUpdate) {
+    // guard: lost-typing-is-unshown
+    _ = typingPaces.deferChange(of: RoomVisit(update.room, update.user))
+  }
 
   /// Ends the typing of members that have not renewed it, and sends changes that are due.
   func expire(at now: UInt64) {
@@ -236,11 +239,9 @@ final class RoomOwner {
       }
     }
     while let ended = typingPaces.takeEnded(at: now) {
-      guard let roster = rosters[TextKey(ended.room)] else { continue }
-      let isTyping = roster.typingEnd(of: ended.user) != nil
-      let isShown = ended.shown.isTyping && ended.shown.roster == roster.startCount
       // guard: final-typing-state-sent
-      if isTyping != isShown { show(isTyping, ended.user, in: ended.room, at: now) }
+      guard ended.hasChanged, let roster = rosters[TextKey(ended.room)] else { continue }
+      show(roster.typingEnd(of: ended.user) != nil, ended.user, in: ended.room, at: now)
     }
   }
 
@@ -332,11 +333,10 @@ final class RoomOwner {
   /// Sends the state of a user to the others of a room, or leaves it to the end of its window.
   private func show(_ isTyping: Bool, _ user: UserID, in name: RoomName, at now: UInt64) {
     // guard: typing-coalesced
-    guard !typingPaces.isOpen(RoomVisit(name, user)) else { return }
+    guard !typingPaces.deferChange(of: RoomVisit(name, user)) else { return }
     let update = TypingUpdate(room: name, user: user, isTyping: isTyping)
     guard send(.typing(update), to: name, except: user) else { return }
-    guard let roster = rosters[TextKey(name)]?.startCount else { return }
-    typingPaces.open(name, user, .init(isTyping: isTyping, roster: roster), at: now)
+    typingPaces.open(name, user, at: now)
   }
 
   /// Keeps an update for the room's members, unless the room exceeds `presenceMembersLimit`.

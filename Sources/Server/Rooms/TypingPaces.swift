@@ -4,10 +4,11 @@
 //     others       start │              stop │         start │
 //                        └── 1 s ────────┘   └── 1 s ──┘
 //
-// An update opens a window of its member in its room. Changes within the window are not sent; at
-// its end the others are sent the state of that time, unless they have it. A client that toggles
-// as fast as it can costs the others of its room one message a second, and they always end with the
-// state in which it stopped. A member that leaves and returns keeps its window.
+// An update opens a window of its member in its room. Changes within the window are not sent; if
+// there were any, the others are sent the state at its end. A client that toggles as fast as it can
+// costs the others of its room one message a second, and they always end with the state in which it
+// stopped. It is sent also if they were sent the same before: most clients show a member as typing
+// only until its message arrives. A member that leaves and returns keeps its window.
 
 internal import Notifications
 
@@ -32,15 +33,8 @@ struct TypingPaces {
   /// The most windows of a shard; with this many, a further start of typing is not sent.
   static let countLimit = 65_536
 
-  /// The state of a member that the others were sent, and the roster that these were on.
-  struct Shown: Equatable {
-    var isTyping: Bool
-    /// See `Roster.startCount`: others that are on a later roster were sent nothing.
-    let roster: UInt64
-  }
-
   /// A window that ends.
-  typealias Ended = (room: RoomName, user: UserID, shown: Shown)
+  typealias Ended = (room: RoomName, user: UserID, hasChanged: Bool)
 
   private struct Entry: Sendable {
     let room: RoomName
@@ -48,47 +42,48 @@ struct TypingPaces {
   }
 
   private let countLimit: Int
-  /// The state that the others were sent last, while the window is open.
-  private var shown: [RoomVisit: Shown] = [:]
+  /// Whether the state has changed since it was sent, for each open window.
+  private var windows: [RoomVisit: Bool] = [:]
   private var ends = DeadlineQueue<Entry>()
 
   init(countLimit: Int = TypingPaces.countLimit) { self.countLimit = countLimit }
 
-  var count: Int { shown.count }
+  var count: Int { windows.count }
   /// When the next window ends; nil when none is open.
   var nextDeadline: UInt64? { ends.next }
 
   /// Whether the window of that member is open.
-  func isOpen(_ visit: RoomVisit) -> Bool { shown[visit] != nil }
+  func isOpen(_ visit: RoomVisit) -> Bool { windows[visit] != nil }
 
-  /// Whether there is room for a further window.
-  var hasRoom: Bool { shown.count < countLimit }
-
-  /// Opens a window with the state that is sent; at the limit there is none.
-  mutating func open(_ room: RoomName, _ user: UserID, _ state: Shown, at now: UInt64) {
-    guard hasRoom, shown.updateValue(state, forKey: RoomVisit(room, user)) == nil else { return }
-    ends.append(Entry(room: room, user: user), at: now &+ Self.changeMilliseconds)
+  /// Leaves a change to the end of the member's window; false if none is open.
+  mutating func deferChange(of visit: RoomVisit) -> Bool {
+    guard isOpen(visit) else { return false }
+    windows[visit] = true
+    return true
   }
 
-  /// Notes that an update was lost: the others still have the state before it.
-  mutating func noteLost(_ update: TypingUpdate) {
-    // guard: lost-typing-is-unshown
-    shown[RoomVisit(update.room, update.user)]?.isTyping = !update.isTyping
+  /// Whether there is room for a further window.
+  var hasRoom: Bool { windows.count < countLimit }
+
+  /// Opens a window with an update that is sent; at the limit there is none.
+  mutating func open(_ room: RoomName, _ user: UserID, at now: UInt64) {
+    guard hasRoom, windows.updateValue(false, forKey: RoomVisit(room, user)) == nil else { return }
+    ends.append(Entry(room: room, user: user), at: now &+ Self.changeMilliseconds)
   }
 
   /// Closes the next window that ends by now; nil when there is none.
   mutating func takeEnded(at now: UInt64) -> Ended? {
     guard let entry = ends.takeFirst(dueAt: now),
-      let state = shown.removeValue(forKey: RoomVisit(entry.room, entry.user))
+      let hasChanged = windows.removeValue(forKey: RoomVisit(entry.room, entry.user))
     else { return nil }
     // Release the capacity after a flood.
-    if shown.isEmpty { shown = [:] }
-    return (entry.room, entry.user, state)
+    if windows.isEmpty { windows = [:] }
+    return (entry.room, entry.user, hasChanged)
   }
 
   /// Traps in a debug build when the windows and their ends differ.
   func checkInvariants() {
-    assert(shown.count == ends.count, "\(shown.count) windows have \(ends.count) ends")
-    assert(shown.count <= countLimit)
+    assert(windows.count == ends.count, "\(windows.count) windows have \(ends.count) ends")
+    assert(windows.count <= countLimit)
   }
 }
