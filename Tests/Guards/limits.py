@@ -132,6 +132,13 @@ GUARDS = [
     ),
     Guard(
         56,
+        "a burst of connections ends none of publishers",
+        "publishers-outlast-burst",
+        remove(),
+        (unit("IdleConnectionTests/outOfFiles"),),
+    ),
+    Guard(
+        56,
         "near the limit of files the longest idle connection ends",
         "idle-closed-when-files-short",
         never(),

@@ -76,7 +76,9 @@ struct IdleCandidates {
 /// Ends connections that idle, for others that need a file.
 ///
 /// Invariant: it ends no connection that has sent a byte in this turn, nor one with an answer to
-/// come, except for a stranger that polls.
+/// come, except for a stranger that polls. It ends none that is kept longer before that has idled
+/// as long as any connection may: otherwise a burst of new connections, of which none idles yet,
+/// would end those of publishers.
 final class IdleConnections: ShardComponent {
   /// Connections that a shard ends for another one that has none to end.
   static let foreignCount = 8
@@ -180,6 +182,8 @@ final class IdleConnections: ShardComponent {
   private func holdsIdleFile(_ slot: UInt32) -> Bool {
     guard delivery[slot].fd >= 0, isSilent(slot) else { return false }
     if isIdleStranger(slot) { return true }
+    // guard: publishers-outlast-burst
+    guard !connections.isKeptLonger(slot) || hasIdledLong(slot) else { return false }
     switch table[slot].state {
     case .lingering: return true
     case .closing: return table[slot].flags.contains(.rejected)
@@ -189,6 +193,10 @@ final class IdleConnections: ShardComponent {
         && delivery[slot].flags.isDisjoint(with: [.queued, .blocked])
     case .free, .ended: return false
     }
+  }
+
+  private func hasIdledLong(_ slot: UInt32) -> Bool {
+    now - min(now, table[slot].lastReceivedAt) >= limits.idleTimeoutMilliseconds
   }
 
   /// Whether the peer has sent nothing in this turn, so that no function is using the connection.
