@@ -106,9 +106,9 @@ final class StoreReads: ShardComponent {
   }
 
   /// Reads of one shard in the store at once.
-  static let inFlightLimit = 64
+  static let inFlightLimit = 16
   /// Of these, the most of users, and the most of publishers.
-  static let kindLimit = 56
+  static let kindLimit = 14
   /// The most bytes of an answer that is no page: preferences, whose text is escaped, are longest.
   static let smallAnswerBytes = 64 * 1_024
 
