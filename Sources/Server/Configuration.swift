@@ -245,6 +245,8 @@ package struct Limits: Sendable {
   /// Well above the time for which the store waits for a lock, so that a lock is a 503; below the
   /// 10 s for which clients usually wait, so that they see the answer.
   package var storeTimeoutMilliseconds: UInt64 = 8_000
+  /// How long the refusal of a request over its user's rate is held back.
+  package var heldRefusalMilliseconds: UInt64 = 100
   /// Time that a kept-alive connection may stay without a request after its last answer was sent;
   /// past it, it is closed.
   package var idleTimeoutMilliseconds: UInt64 = 75_000

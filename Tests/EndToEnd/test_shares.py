@@ -38,10 +38,10 @@ def test_a_flood_of_requests_by_one_user_meets_the_default_rate(proxied):
             "GET", INBOX, token=user_token(user), headers=of_another_machine(), over=connection
         )
 
-    answers = [ask("u") for _ in range(10 * REQUESTS_AT_ONCE)]
-    assert {answer.status for answer in answers} == {200, 429}
-    assert all(answer.status == 200 for answer in answers[:REQUESTS_AT_ONCE])
-    refused = next(answer for answer in answers if answer.status == 429)
+    answers = [ask("u") for _ in range(REQUESTS_AT_ONCE)]
+    assert {answer.status for answer in answers} == {200}
+    refused = next(answer for answer in iter(lambda: ask("u"), None) if answer.status != 200)
+    assert refused.status == 429
     assert refused.error["code"] == "rate_limited" and refused.headers["retry-after"] == "1"
     # The connection stays, and others have a rate of their own.
     assert ask("other").status == 200

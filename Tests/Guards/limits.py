@@ -138,6 +138,13 @@ GUARDS = [
         (unit("IdleConnectionTests/outOfFiles"),),
     ),
     Guard(
+        63,
+        "refusals of requests over the rate are paced",
+        "refusals-are-paced",
+        remove(),
+        (unit("RequestRateTests/.*paced"),),
+    ),
+    Guard(
         56,
         "near the limit of files the longest idle connection ends",
         "idle-closed-when-files-short",

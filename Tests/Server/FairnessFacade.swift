@@ -8,3 +8,8 @@ extension ShardView {
   /// Reads of the store in flight, and the askers that wait for others.
   var storeReads: (inFlight: Int, waiting: Int) { shard.storeReads.counts }
 }
+
+extension ConnectionView {
+  /// Whether its request waits for an answer.
+  var hasPendingAnswer: Bool { holder?.table[slot].activity.exchange?.pending != nil }
+}

@@ -315,7 +315,7 @@ struct ConnectionView {
   }
 
   /// The shard, if it still has the connection.
-  private var holder: Shard? {
+  var holder: Shard? {
     shard.flatMap { $0.table.holds(id) ? $0 : nil }
   }
 

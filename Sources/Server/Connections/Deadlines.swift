@@ -33,14 +33,16 @@ extension Connections {
 
   /// The slack of `deadline` for a connection without an Engine.IO session.
   ///
-  /// A client can measure when its poll, its upgrade or its time for a token ends. Heartbeats and
+  /// A client can measure when its poll, its upgrade or its time for a token ends, and a refusal is
+  /// held for its time. Heartbeats and
   /// the timeouts that only free what a lost client holds need not be exact.
   private func slackOfDeadline(of slot: UInt32) -> UInt64 {
     let isExact: Bool
     switch table[slot].state {
     case .http:
       isExact =
-        table[slot].flags.contains(.awaitsAnswer) && table[slot].activity.exchange?.poll != nil
+        table[slot].flags.contains(.awaitsAnswer)
+        && table[slot].activity.exchange?.pending?.hasExactDeadline == true
     case .session:
       isExact = table[slot].activity.awaitsToken || table[slot].activity.probe != nil
     case .free, .closing, .lingering, .ended: isExact = false

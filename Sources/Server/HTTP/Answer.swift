@@ -111,6 +111,11 @@ struct Refusal: Error {
   let answer: Answer
   /// The answer's message, for a caller that does not use HTTP; nil where only the answer has it.
   let message: String?
+  /// Whether a request without a body gets the answer only after `Limits.heldRefusalMilliseconds`.
+  ///
+  /// The next request on the connection is not read before. So a client that ignores its refusals
+  /// costs the server a few of them a second, and not as many as it can send.
+  var isHeld = false
 
   init(_ status: UInt16, _ code: String, _ message: String) {
     answer = .failure(status, code, message)

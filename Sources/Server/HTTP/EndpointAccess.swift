@@ -157,7 +157,10 @@ final class EndpointAccess: ShardComponent {
       let wait = admission.drawRequest(by: user, at: slot)
     else { return }
     metrics.add(.requestsRefusedByRate)
-    throw Refusal(.tooManyRequests(wait: wait, by: core.quotas))
+    var refusal = Refusal(.tooManyRequests(wait: wait, by: core.quotas))
+    // guard: refusals-are-paced
+    refusal.isHeld = true
+    throw refusal
   }
 
   /// Takes a token for a request that publishes, or refuses it with the time after which to retry.

@@ -217,7 +217,11 @@ final class HTTPConnections: ShardComponent {
     do throws(Refusal) {
       caller = try access.authorize(head, for: match.endpoint, at: slot)
     } catch {
-      answerEarly(error.answer, head, slot)
+      if error.isHeld, !head.hasBody {
+        wait(for: .held(error.answer), at: slot)
+      } else {
+        answerEarly(error.answer, head, slot)
+      }
       return false
     }
     exchange.caller = caller
@@ -313,9 +317,8 @@ final class HTTPConnections: ShardComponent {
     guard let exchange = table[slot].activity.exchange else { return }
     exchange.pending = pending
     table[slot].flags.insert(.awaitsAnswer)
-    let limit = limits.storeTimeoutMilliseconds
     // guard: store-deadline
-    table[slot].deadline = pending.storeWork == nil ? .max : now + limit
+    table[slot].deadline = pending.timeLimit(limits).map { now + $0 } ?? .max
     connections.scheduleTimer(slot)
   }
 
@@ -382,6 +385,7 @@ final class HTTPConnections: ShardComponent {
   func timedOut(_ slot: UInt32) {
     let exchange = exchange(at: slot)
     if let work = exchange.pending?.storeWork { return storeTimedOut(work, exchange, at: slot) }
+    if case .held(let answer)? = exchange.pending { return finish(answer, at: slot) }
     // No request has begun, so the client expects no response.
     if table[slot].partial.isEmpty, exchange.head == nil { return connections.drop(slot) }
     metrics.add(.timedOut)

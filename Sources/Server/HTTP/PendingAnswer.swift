@@ -18,6 +18,8 @@ enum PendingAnswer {
   case roomAnswer((RoomAnswer) -> Answer)
   /// All shards answer a query.
   case shardQuery((ShardQueryResult) -> Answer)
+  /// A refusal that is given after a time; see `Refusal.isHeld`.
+  case held(Answer)
   /// A component of the shard answers the request after an event: packets for a poll of Engine.IO,
   /// or the return of a readiness probe.
   case event
@@ -27,6 +29,23 @@ enum PendingAnswer {
     switch self {
     case .outcome(let work, _): work
     case .storeAnswer: .reading
+    case .poll, .roomAnswer, .shardQuery, .held, .event: nil
+    }
+  }
+
+  /// Whether the request is answered at its deadline, and not only if the answer is late.
+  var hasExactDeadline: Bool {
+    switch self {
+    case .poll, .held: true
+    case .outcome, .storeAnswer, .roomAnswer, .shardQuery, .event: false
+    }
+  }
+
+  /// The milliseconds after which the request is answered at the latest; nil without a bound.
+  func timeLimit(_ limits: Limits) -> UInt64? {
+    switch self {
+    case .outcome, .storeAnswer: limits.storeTimeoutMilliseconds
+    case .held: limits.heldRefusalMilliseconds
     case .poll, .roomAnswer, .shardQuery, .event: nil
     }
   }

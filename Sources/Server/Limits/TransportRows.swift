@@ -80,6 +80,10 @@ extension LimitRows {
     add(
       "requests of a user", \Quotas.requestRate, flag: "request-rate",
       "one over it gets 429, and no session ends; a default does not count this machine's own")
+    add(
+      "time for which the refusal of a request over that rate is held",
+      \Limits.heldRefusalMilliseconds, .milliseconds,
+      "the connection is not read before; a request with a body is refused at once")
     add("method", HTTPRequestHeadParser.methodBytesLimit, .bytes, "answered 400")
     add("target", \HTTPLimits.targetBytes, .bytes, "answered 414")
     add("parameters of a query", QueryString.pairCountLimit, .count, "answered 400")
