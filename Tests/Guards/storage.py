@@ -72,7 +72,7 @@ GUARDS = [
         86,
         "a command that the store does not finish is answered in time",
         "store-deadline",
-        replace("now + limit", "max(limit, .max)"),
+        replace("now + $0", "max($0, .max)"),
         (
             unit("StoreTimeoutTests/lateCommand"),
             unit("StoreTimeoutTests/lateQuery"),
