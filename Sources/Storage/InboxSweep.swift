@@ -49,6 +49,11 @@ extension JournalTransaction {
     let ownCount = known.map { change.count(in: $0.own) } ?? 0
     let commonCount = change.count(in: everyone.counts(for: state))
     guard ownCount + commonCount > 0 else { return .changed(count: 0, try totals(of: known)) }
+    let total = sweepCounts.values.reduce(0, +) + group.started.count
+    // guard: sweeps-of-all-users
+    guard total < sweepLimit else {
+      return .unavailable(reason: "\(total) changes of whole inboxes are under way")
+    }
     if let known {
       let count = group.started.count { $0.change.key == known.key }
       // guard: sweeps-per-user

@@ -119,8 +119,7 @@ final class Journal {
       }
       start = end
     }
-    if sweeps.isEmpty, !transaction.isRecounting { return .wait }
-    return sweeps.count < StoreLimits.sweepLimit ? .again : .againAlone
+    return sweeps.isEmpty && !transaction.isRecounting ? .wait : .again
   }
 
   /// Commits the group and replies; false if it failed.

@@ -80,6 +80,7 @@ final class JournalTransaction {
   let expiryLimit: Int
   let keptSessionsLimit: Int
   private let keysPerPublisherLimit: Int
+  let sweepLimit: Int
   /// Changes of whole inboxes under way, by the key of their user; the journal keeps them.
   var sweepCounts: [Int64: Int] = [:]
   let stepLimit: Int
@@ -110,6 +111,7 @@ final class JournalTransaction {
     keys = try JournalKeys(
       connection, keysPerPublisherLimit: configuration.keysPerPublisherLimit, kernel)
     keysPerPublisherLimit = configuration.keysPerPublisherLimit
+    sweepLimit = configuration.sweepLimit
     everyoneStatements = try EveryoneStatements(connection)
     everyoneRow = try EveryoneRow(connection)
     everyone = try everyoneRow.readList(version: everyoneRow.readVersion())

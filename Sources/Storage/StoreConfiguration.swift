@@ -27,6 +27,9 @@ package struct StoreConfiguration: Sendable {
   ///
   /// Each takes the size of its rooms' names, which the connection's own limit bounds.
   package var keptSessionsLimit: Int
+  /// Changes of whole inboxes under way at once; a further one is refused, so that the journal goes
+  /// on with other commands.
+  package var sweepLimit: Int
   /// Idempotency keys of one publisher; a publish with a further one is refused.
   ///
   /// Each is a row for a day. The number allows 115 keys a second all day long.
@@ -71,7 +74,7 @@ package struct StoreConfiguration: Sendable {
     path: String, queueCapacity: Int = 8_192, readQueueCapacity: Int = 8_192,
     groupLimit: Int = 4_096, everyoneLimit: Int = 1_000,
     expiryLimit: Int = Self.defaultExpiryLimit, keptSessionsLimit: Int = 64,
-    keysPerPublisherLimit: Int = 10_000_000,
+    sweepLimit: Int = 1_024, keysPerPublisherLimit: Int = 10_000_000,
     keptRoomsMilliseconds: Int64 = RecoveryID.keptMilliseconds, readerCount: Int = 2,
     lockTimeoutMilliseconds: Int = 2_000, stepLimit: Int = Self.defaultStepLimit,
     migrationStepLimit: Int = 4_096, checkpointPages: Int = 4_096, logPagesLimit: Int = 32_768,
@@ -79,7 +82,7 @@ package struct StoreConfiguration: Sendable {
   ) {
     precondition(queueCapacity > 0 && readQueueCapacity > 0 && groupLimit > 0 && readerCount > 0)
     precondition(stepLimit > 0 && migrationStepLimit > 0 && lockTimeoutMilliseconds >= 0)
-    precondition(keysPerPublisherLimit > 0)
+    precondition(sweepLimit > 0 && keysPerPublisherLimit > 0)
     precondition(everyoneLimit > 0 && expiryLimit > 0 && keptSessionsLimit > 0)
     self.path = path
     self.queueCapacity = queueCapacity
@@ -88,6 +91,7 @@ package struct StoreConfiguration: Sendable {
     self.everyoneLimit = everyoneLimit
     self.expiryLimit = expiryLimit
     self.keptSessionsLimit = keptSessionsLimit
+    self.sweepLimit = sweepLimit
     self.keysPerPublisherLimit = keysPerPublisherLimit
     self.keptRoomsMilliseconds = keptRoomsMilliseconds
     self.stepLimit = stepLimit

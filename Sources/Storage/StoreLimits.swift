@@ -10,9 +10,8 @@ package enum StoreLimits {
 
   /// Rows that one change of a group changes; a larger group takes several.
   package static let groupChangeLimit = 1_000
-  /// Changes of whole inboxes under way at once; with this many, commands wait in the queue.
-  package static let sweepLimit = 1_024
-  /// Such changes of one user; a further one is refused, so that no user has all of these.
+  /// Changes of one user's whole inbox under way; a further one is refused, so that no user has all
+  /// of those that `StoreConfiguration.sweepLimit` allows.
   package static let sweepsPerUserLimit = 8
   /// Recounts under way at once; a further one begins when its user's damage is found again.
   package static let recountLimit = 1_024

@@ -12,8 +12,6 @@ enum WorkerTurn {
   case wait
   /// Process again, with the messages that have arrived or without any.
   case again
-  /// Process again, and leave the messages in the mailbox.
-  case againAlone
 }
 
 /// One thread that processes the messages in its mailbox.
@@ -90,13 +88,10 @@ final class Worker<Message: Sendable>: @unchecked Sendable {
     var isStopping = false
     var turn = WorkerTurn.wait
     while !isStopping || turn != .wait {
-      var count = 0
-      if turn != .againAlone {
-        count = mailbox.drain(limit: batchLimit) { item in
-          switch item {
-          case .message(let message): batch.append(message)
-          case .stop: isStopping = true
-          }
+      let count = mailbox.drain(limit: batchLimit) { item in
+        switch item {
+        case .message(let message): batch.append(message)
+        case .stop: isStopping = true
         }
       }
       if !batch.isEmpty || turn != .wait {

@@ -30,7 +30,14 @@ GUARDS = [
         "a key that replaces an expired one is not counted twice",
         "replaced-key-counted-once",
         always(1),
-        (unit("IdempotencyTests/countedKeys"),),
+        (unit("IdempotencyTests/replacedKey"),),
+    ),
+    Guard(
+        23,
+        "changes of whole inboxes are bounded over all users",
+        "sweeps-of-all-users",
+        never(1),
+        (unit("LargeInboxTests/changesOfAllUsers"),),
     ),
     Guard(
         23,

@@ -230,6 +230,17 @@ struct IdempotencyTests {
     #expect(kept == real)
   }
 
+  @Test("a key that replaces an expired one counts once")
+  func replacedKey() throws {
+    let clock = WallClock(Self.start, monotonic: 0)
+    let fixture = try StoreFixture(clock: clock)
+    fixture.publish("u", key: key("1"))
+    clock.monotonic.change { $0 = Self.day }
+    #expect(fixture.publish("u", key: key("1")) == .published)
+    let (kept, real) = Self.counts(fixture)
+    #expect(kept == real && !kept.isEmpty)
+  }
+
   @Test("at random, the counts of keys are those of the rows, also after a new start")
   func countedKeys() throws {
     var random = SeededGenerator.announced("idempotency counts")

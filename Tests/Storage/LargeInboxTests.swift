@@ -42,6 +42,28 @@ struct LargeInboxTests {
     #expect(fixture.change("u", .deleteAll) == .changed(count: 300, fixture.counts("u")))
   }
 
+  @Test("many users' changes of whole inboxes are bounded together, and publishing goes on")
+  func changesOfAllUsers() throws {
+    let fixture = try StoreFixture {
+      $0.stepLimit = 1
+      $0.sweepLimit = 4
+    }
+    let users = (0..<12).map { "u\($0)" }
+    for user in users { _ = fill(fixture, count: 100, user: user) }
+    var commands = users.map { StoreCommand.change(user: $0, .readAll, at: 5) }
+    commands.append(publish(fixture, "v"))
+    let outcomes = submit(fixture, commands)
+    let refused = outcomes.filter {
+      if case .unavailable = $0.outcome { true } else { false }
+    }
+    #expect(refused.count == 8 && refused.allSatisfy { $0.index >= 4 })
+    // The publish did not wait for the changes, which take hundreds of steps.
+    let places = [outcomes.firstIndex { $0.index == 12 }, outcomes.firstIndex { $0.index == 0 }]
+    #expect(outcomes.first { $0.index == 12 }?.outcome == .published)
+    #expect(places[0]! < places[1]!)
+    #expect(users.count { fixture.counts($0).unread == 0 } == 4)
+  }
+
   /// Submits commands without waiting between them; returns their outcomes in the order of arrival.
   private func submit(
     _ fixture: StoreFixture, _ commands: [StoreCommand]

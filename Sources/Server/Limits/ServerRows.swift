@@ -110,8 +110,8 @@ extension LimitRows {
       "rows of a step of a change of an inbox", \StoreConfiguration.stepLimit, .count,
       "the next step follows")
     add(
-      "changes of whole inboxes under way", StoreLimits.sweepLimit, .count,
-      "commands wait in the queue")
+      "changes of whole inboxes under way", \StoreConfiguration.sweepLimit, .count,
+      "answered 503")
     add(
       "such changes of one user", StoreLimits.sweepsPerUserLimit, .count, "answered 429")
     add(

@@ -219,7 +219,7 @@ extension SocketIOSessions {
         at: slot)
     case .refused:
       client.fail(
-        event, "rate_limited", "too many changes of the whole inbox are under way, try again",
+        event, "too_many_changes", "too many changes of the whole inbox are under way, try again",
         at: slot)
     case .readOnly:
       client.fail(event, "read_only", "the store refuses writes until it is restarted", at: slot)
