@@ -8,8 +8,6 @@ package struct DeliveryLimits: Sendable {
   package let backlogBytesLimit: Int
   /// Bytes of a page of missed notifications, which may wait beside the backlog.
   package let pageBytesLimit: Int
-  /// Unsent private bytes of all blocked connections, beyond which no further page is read.
-  package let blockedBytesLimit: Int
   /// Time in which a blocked connection must take a byte.
   package let progressTimeoutMilliseconds: UInt64
   /// Time for which a peer's window must be zero for its send buffer not to be raised.
@@ -19,14 +17,13 @@ package struct DeliveryLimits: Sendable {
   package let raisedUnsentBytesLimit: UInt32
 
   package init(
-    frameLogCapacity: Int, backlogBytesLimit: Int, pageBytesLimit: Int, blockedBytesLimit: Int,
+    frameLogCapacity: Int, backlogBytesLimit: Int, pageBytesLimit: Int,
     progressTimeoutMilliseconds: UInt64, zeroWindowMilliseconds: UInt32, unsentBytesLimit: UInt32,
     raisedUnsentBytesLimit: UInt32
   ) {
     self.frameLogCapacity = frameLogCapacity
     self.backlogBytesLimit = backlogBytesLimit
     self.pageBytesLimit = pageBytesLimit
-    self.blockedBytesLimit = blockedBytesLimit
     self.progressTimeoutMilliseconds = progressTimeoutMilliseconds
     self.zeroWindowMilliseconds = zeroWindowMilliseconds
     self.unsentBytesLimit = unsentBytesLimit

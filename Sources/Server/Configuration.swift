@@ -173,9 +173,10 @@ package struct Limits: Sendable {
   /// Bytes of request bodies of publishers that a shard holds at once, from their first byte to
   /// their answer, which includes the time in the store; more is answered 503.
   package var publisherBodiesBytesLimit = 44 * 1_024 * 1_024
-  /// The same for users, apart from publishers; one user may hold an eighth.
+  /// The same for users, apart from publishers; one user may hold an eighth, or one larger body.
   package var userBodiesBytesLimit = 16 * 1_024 * 1_024
-  /// The same for callers without a token, apart from the others; one address may hold an eighth.
+  /// The same for callers without a token, apart from the others; one address may hold an eighth,
+  /// or one larger body.
   package var strangerBodiesBytesLimit = 4 * 1_024 * 1_024
   /// Bytes in a connection's response queue; past it, its next requests wait.
   package var responseBytesLimit = 64 * 1_024
@@ -184,9 +185,13 @@ package struct Limits: Sendable {
   /// answered 503, resuming sessions are closed with 1013.
   package var blockedBytesLimit = 256 * 1_024 * 1_024
   /// Of these, the most that the pages of one user take; see `MemoryShares`.
-  package var userPageBytesLimit: Int { blockedBytesLimit / MemoryShares.userDivisor }
+  package var userPageBytesLimit: Int {
+    (blockedBytesLimit - publisherPageBytes) / MemoryShares.userDivisor
+  }
   /// Of these, the most that the pages of the clients of one address take.
-  package var addressPageBytesLimit: Int { blockedBytesLimit / MemoryShares.addressDivisor }
+  package var addressPageBytesLimit: Int {
+    (blockedBytesLimit - publisherPageBytes) / MemoryShares.addressDivisor
+  }
   /// Of these, those that only publishers' pages use.
   package var publisherPageBytes: Int { blockedBytesLimit / MemoryShares.publisherDivisor }
   /// Events in the ring; a publish into a full ring is answered 503.
@@ -285,7 +290,7 @@ package struct Limits: Sendable {
   var delivery: DeliveryLimits {
     DeliveryLimits(
       frameLogCapacity: frameLogCapacity, backlogBytesLimit: backlogBytesLimit,
-      pageBytesLimit: SessionReads.missedBytesLimit, blockedBytesLimit: blockedBytesLimit,
+      pageBytesLimit: SessionReads.missedBytesLimit,
       progressTimeoutMilliseconds: progressTimeoutMilliseconds,
       zeroWindowMilliseconds: zeroWindowMilliseconds, unsentBytesLimit: unsentBytesLimit,
       raisedUnsentBytesLimit: raisedUnsentBytesLimit)

@@ -13,33 +13,17 @@ struct GlobalBudgetTests {
       tokenPolicy: TokenPolicy(keys: [.hmac(secret: Array("s".utf8), algorithm: .hs256)]))
   ).groups.flatMap(\.entries)
 
-  /// The words in the name of a bound on something that many callers share.
-  private static let sharedWords = [
-    "of a shard", "of the server", "a shard holds", "a shard keeps", "open files", "in the ring",
-    "queue", "under way", "all shards", "remembered", "notifications for everyone", "rate buckets",
-    "budget", "a shard's", "one user holds", "changes of one user", "idempotency keys of",
-    "whose rooms are kept", "sets aside", "of these, those", "publishers' queries",
-    "the part of users",
-  ]
-  /// Bounds with such a word that callers do not use up.
-  private static let exceptions: [String: String] = [
-    "queued answers of a connection": "of one caller",
-    "fan-out groups of a shard": "set by the configuration",
-    "frame log of a shard": "a ring, of which the oldest part is replaced",
-    "time for all shards to answer a query": "a time",
-  ]
-
-  @Test("no shared bound is missing from the table, and each row names bounds that exist")
+  @Test("each bound is in the table, or on the list of those that callers do not share")
   func complete() {
-    let named = Set(GlobalBudget.all.flatMap(\.bounds))
+    let shared = Set(GlobalBudget.all.flatMap(\.bounds))
     let names = Set(Self.entries.map(\.name))
-    #expect(named.subtracting(names).isEmpty, "a budget names a bound that does not exist")
-    #expect(Set(Self.exceptions.keys).isSubset(of: names), "an exception is of no bound")
-    let missing = names.filter { name in
-      Self.sharedWords.contains { name.contains($0) } && Self.exceptions[name] == nil
-        && !named.contains(name)
-    }
-    #expect(missing.sorted() == [], "many callers share these, so GlobalBudget.all needs a row")
+    #expect(shared.subtracting(names).sorted() == [], "a budget names a bound that does not exist")
+    let own = UnsharedBounds.names
+    #expect(own.subtracting(names).sorted() == [], "the list names a bound that does not exist")
+    #expect(own.intersection(shared).sorted() == [], "the list names a bound of a budget")
+    #expect(
+      names.subtracting(shared).subtracting(own).sorted() == [],
+      "if many callers share one, GlobalBudget.all needs a row, else UnsharedBounds")
   }
 
   @Test("each budget has a name of its own, its shares and its end")

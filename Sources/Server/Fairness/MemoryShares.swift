@@ -1,8 +1,8 @@
 // The memory of a shard for pages, and the share of each user and address in it.
 //
-// A share is a part of the memory that is free, not of all: many holders take less each, and there
-// is some left for the next one. A user without a page may have one as long as there is memory at
-// all, so only hundreds of users together can use it up.
+// A share is a part of the memory that others do not use, not of all: many holders take less each,
+// and there is some left for the next one. A user without a page may have one as long as there is
+// memory at all, so only hundreds of users together can use it up.
 
 internal import Notifications
 internal import Reactor
@@ -22,9 +22,9 @@ struct PageHolder {
 /// Invariant: `total` is the sum of all pages' bytes; each user and address has an entry if, and
 /// only if, it holds bytes.
 struct MemoryShares {
-  /// The part of the free memory that one user may hold: a 64th.
+  /// The part of the memory not used by others that one user may hold: a 64th.
   static let userDivisor = 64
-  /// The part of the free memory that the clients of one address may hold: a quarter.
+  /// The part of the memory not used by others that the clients of one address may hold: a quarter.
   static let addressDivisor = 4
   /// The part of the memory that only publishers may use: an eighth.
   static let publisherDivisor = 8
@@ -41,15 +41,17 @@ struct MemoryShares {
   func admits(_ byteCount: Int, for holder: PageHolder, besides others: Int) -> Bool {
     // guard: memory-reserved-for-publishers
     let reserve = holder.user == nil ? 0 : byteLimit / Self.publisherDivisor
+    // What other bytes take does not reduce the part of publishers.
+    let others = min(others, byteLimit - byteLimit / Self.publisherDivisor)
     let free = byteLimit - reserve - total - others
     guard byteCount <= free else { return false }
     if let user = holder.user, let held = users[user] {
       // guard: page-share-of-user
-      guard (held + byteCount) * Self.userDivisor <= free else { return false }
+      guard (held + byteCount) * Self.userDivisor <= free + held else { return false }
     }
     if let address = holder.address, let held = addresses[address] {
       // guard: page-share-of-address
-      guard (held + byteCount) * Self.addressDivisor <= free else { return false }
+      guard (held + byteCount) * Self.addressDivisor <= free + held else { return false }
     }
     return true
   }

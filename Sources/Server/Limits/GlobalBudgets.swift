@@ -48,8 +48,8 @@ struct GlobalBudget {
         "open files that are kept free",
       ],
       shares: "callers without a token the first share, callers with one all but the spare ones",
-      end: "the connection that has been idle longest is closed, without a token first; if none "
-        + "is idle a further one without a token is answered 503, and others wait"),
+      end: "the connection of the shard that has been idle longest is closed, without a token "
+        + "first; if none is idle a further one without a token is answered 503, and others wait"),
     GlobalBudget(
       "rejected connections of a shard", bounds: ["rejected connections of a shard"],
       shares: "callers over a limit, all of it", end: "a further one is closed without an answer"),
@@ -111,6 +111,9 @@ struct GlobalBudget {
       shares: "every user, one update for each of its rooms",
       end: "a further start of typing is not sent"),
     GlobalBudget(
+      "presence updates with known receivers", bounds: ["presence updates with known receivers"],
+      shares: "every user", end: "a client in several rooms may get an older one twice"),
+    GlobalBudget(
       "remembered departures", bounds: ["departures from rooms that are remembered"],
       shares: "every user", end: "a return is sent to all members of its room"),
   ]
@@ -121,6 +124,9 @@ struct GlobalBudget {
       bounds: ["queries of a shard to all shards", "publishers' queries that wait for that"],
       shares: "users have half of them, and one at a time each; publishers have seven eighths",
       end: "a further one waits; one of a publisher is answered 503 when that many wait"),
+    GlobalBudget(
+      "lines of the log", bounds: ["lines of the log in a second"],
+      shares: "every caller that causes one", end: "further ones are left out and counted"),
     GlobalBudget(
       "metrics streams of a shard", bounds: ["metrics streams of a shard"],
       shares: "publishers, all of it", end: "a further one is answered 503"),
@@ -136,13 +142,17 @@ struct GlobalBudget {
       "changes of whole inboxes",
       bounds: ["changes of whole inboxes under way", "such changes of one user"],
       shares: "users; one user has a part of them",
-      end: "commands wait in the queue; a further one of the same user is answered 429"),
+      end: "a further one is answered 503, one of the same user 429"),
     GlobalBudget(
       "rows that are no notifications",
       bounds: ["idempotency keys of a publisher", "sessions of a user whose rooms are kept"],
       shares: "each publisher has that many keys, each user that many kept sessions",
       end: "a publish with a further key is answered 429; "
         + "the session that ends first is forgotten"),
+    GlobalBudget(
+      "disk", bounds: ["pages of the write-ahead log", "free bytes of the disk, at least"],
+      shares: "every command",
+      end: "commands wait for the copy into the file; with less free, /readyz answers 503"),
     GlobalBudget(
       "notifications for everyone", bounds: ["notifications for everyone"],
       shares: "publishers, all of it", end: "the oldest is removed"),
@@ -160,6 +170,10 @@ struct GlobalBudget {
       bounds: ["readers", "queries in the queue of a reader"],
       shares: "shards, as many as their queries to the store",
       end: "a further one is answered 503"),
+    GlobalBudget(
+      "memory of a reader",
+      bounds: ["preferences cached by a reader", "users whose comparison a reader remembers"],
+      shares: "every user", end: "the cache starts over; no caller is refused"),
     GlobalBudget(
       "recounts", bounds: ["recounts under way"], shares: "the server itself",
       end: "a further one begins when its damage is found again"),

@@ -83,7 +83,8 @@ extension LimitRows {
     add(
       "time for which the refusal of a request over that rate is held",
       \Limits.heldRefusalMilliseconds, .milliseconds,
-      "the connection is not read before; a request with a body is refused at once")
+      "the connection is not read before; with a body it is refused at once, and closed"
+    )
     add("method", HTTPRequestHeadParser.methodBytesLimit, .bytes, "answered 400")
     add("target", \HTTPLimits.targetBytes, .bytes, "answered 414")
     add("parameters of a query", QueryString.pairCountLimit, .count, "answered 400")
