@@ -1,4 +1,4 @@
-// Measures the cost of floods and stalled readers to other clients: cases 9, 15 and 62.
+// Measures the cost of floods and stalled readers to other clients: cases 9, 15, 38, 62 and 63.
 
 internal import BenchmarkSupport
 internal import Glibc

@@ -1,8 +1,9 @@
 // A value guarded by a mutex: for the few values that threads share instead of passing messages.
 //
 // No mutex is taken per notification: the journal locks the store's twice per group, and a shard
-// locks the quotas' when a connection or a session begins or ends, or a user sends
-// a request. It is the system's mutex, because the thread sanitizer understands that one.
+// locks those of the quotas and the files when a connection or a session begins, authenticates or
+// ends, or a user sends a request, and that of the rooms' counts when a room begins, passes on or
+// ends. It is the system's mutex, because the thread sanitizer understands that one.
 
 internal import Glibc
 

@@ -12,8 +12,9 @@
 //     room       away │             away │          online │
 //                └── changeMilliseconds ─┘          └──────┘
 //
-// What is news within that time is sent at its end, if it is still news then. Only the update after
-// the user's last connection is never held back: the book forgets the user with it.
+// A change within that time is sent at its end, or up to a second later where rooms differ, if it
+// is still news then. The update after the user's last connection is not held back: the book
+// forgets the user with it.
 //
 // The book holds only users with state worth keeping: those in rooms, those with a status of their
 // own, and those in the grace period. Times are milliseconds of a monotonic clock, passed as

@@ -64,8 +64,15 @@ def test_bodies_of_strangers_refuse_no_publish(make_server, fresh_user):
     with FlatClient(server, user) as client, contextlib.ExitStack() as held:
         # Smaller and smaller, until there is no room for any body.
         for size in (1_000_000, 65_536, 16_384, 4_096, 1_024, 256, 64, 16):
-            for _ in range(70 if size > 65_536 else 12):
+            count = 70 if size > 65_536 else 12
+            handled = server.total("http_requests_total")
+            for _ in range(count):
                 held.enter_context(hold_body(server, next(places), size))
+            # Each has asked for a session and posted to it.
+            wait_until(
+                "the server has all heads",
+                lambda: server.total("http_requests_total") >= handled + 2 * count,
+            )
             # It asserts that the publish is answered 201.
             server.publish(user, f"{size}")
             assert client.next()["title"] == f"{size}"

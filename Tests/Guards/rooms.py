@@ -29,14 +29,14 @@ GUARDS = [
         38,
         "a room passes to another member when its user leaves",
         "room-passes-on",
-        never(1),
+        remove(),
         (unit("RoomShareTests/.*fewest"),),
     ),
     Guard(
         38,
         "a room that ends returns its share",
         "room-share-returned",
-        never(1),
+        remove(),
         (unit("RoomShareTests"), wire("test_shares.py", "opens_no_more")),
     ),
     Guard(
@@ -74,7 +74,7 @@ GUARDS = [
         62,
         "a user that leaves a room and returns does not get around the pace",
         "left-room-keeps-window",
-        replace("?.hasLeft = true", "= nil"),
+        rewrite("@1?.hasLeft = true", "@1 = nil"),
         (unit("PresenceTrackerTests/.*enters and leaves"),),
     ),
     Guard(

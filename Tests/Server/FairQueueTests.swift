@@ -30,7 +30,7 @@ struct FairQueueTests {
       names.append(entry?.party.name.text ?? "none")
       queue.checkInvariants()
     }
-    // It had its turn again before it had a further question in flight, after those that came.
+    // `a` waits for its next turn after `b` and `c`.
     #expect(names == ["b", "c", "a", "a", "a"])
   }
 
@@ -41,6 +41,8 @@ struct FairQueueTests {
     }
     #expect(queue.next()?.party == Self.user("a"))
     #expect(queue.next()?.party == Self.user("b"))
+    #expect(queue.next() == nil && queue.inFlightCount == 2)
+    _ = queue.add(0, of: Self.user("a"), for: 0, isShared: false) { _ in true }
     #expect(queue.next() == nil && queue.inFlightCount == 2)
   }
 

@@ -1,5 +1,5 @@
 // How a shard applies the quotas: admission of connections, limits on sessions, and rates of
-// messages and publishes.
+// messages, requests and publishes.
 //
 // A connection over a limit is answered as soon as it is accepted, before anything is read from it.
 // It stays open until the peer has had time to read the answer, and the number of such connections

@@ -12,8 +12,8 @@ internal import Reactor
 /// machine's own unless a limit is configured. The rest of the files is a reserve that strangers
 /// cannot take. Any thread may use it.
 ///
-/// Invariant: `0 <= strangerCount <= strangerLimit`, and `connectionCount` is the number of
-/// descriptors that connections own.
+/// Invariant: `0 <= strangerCount <= strangerLimit`, and `counts.connections` is the number
+/// of descriptors that connections own.
 final class FileBudget: Sendable {
   /// The most files that strangers may have, in percent of the process's limit.
   static let strangerPercent = 50

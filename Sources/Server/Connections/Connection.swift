@@ -85,8 +85,8 @@ enum EngineLink {
 
 /// The part of one connection that sending does not use.
 ///
-/// What is read for each frame is a stored property: a computed one of this struct takes a copy of
-/// all of it, which retains and releases each of its references.
+/// Properties that are read for each frame are stored: a computed one takes a copy of the whole
+/// struct, which retains and releases each of its references.
 struct Connection {
   var flags: ConnectionFlags = []
   var state = ConnectionState.free

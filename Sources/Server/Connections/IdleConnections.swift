@@ -1,7 +1,7 @@
 // Room for further connections when files run short: the one that has been idle longest ends.
 //
-// An accepted connection has shown no token yet, so it gets the place of a stranger that has had
-// its chance. A user's next request then finds a file, however many strangers keep theirs open.
+// An accepted connection has shown no token yet, so it replaces the stranger that has been idle
+// longest. A user's next request then finds a file, however many strangers keep theirs open.
 
 internal import Broadcast
 internal import Delivery
@@ -13,7 +13,7 @@ struct IdleCandidate {
   let id: ConnectionID
   /// When its peer last sent a byte.
   let idleSince: UInt64
-  /// Whether connections that are not kept longer are closed before it.
+  /// Whether `Connections.isKeptLonger` holds; such connections are closed last.
   let isKeptLonger: Bool
 
   /// Whether it is closed before `other`.
@@ -76,9 +76,9 @@ struct IdleCandidates {
 /// Ends connections that idle, for others that need a file.
 ///
 /// Invariant: it ends no connection that has sent a byte in this turn, nor one with an answer to
-/// come, except for a stranger that polls. It ends none that is kept longer before that has idled
-/// as long as any connection may: otherwise a burst of new connections, of which none idles yet,
-/// would end those of publishers.
+/// come, except a stranger's. It ends a connection that is kept longer only after
+/// `idleTimeoutMilliseconds` without a byte: otherwise a burst of new connections, of which none
+/// idles yet, would end those of publishers.
 final class IdleConnections: ShardComponent {
   /// Connections that a shard ends for another one that has none to end.
   static let foreignCount = 8
@@ -164,7 +164,7 @@ final class IdleConnections: ShardComponent {
       && table[candidate.id.slot].lastReceivedAt == candidate.idleSince
   }
 
-  // MARK: IdleCandidates
+  // MARK: Candidates
 
   /// Whether a connection without a token, or a session without a socket, may end for another.
   private func isIdleStranger(_ slot: UInt32) -> Bool {

@@ -40,7 +40,7 @@ struct FairQueue<Question: Hashable, Asker> {
   final class Entry {
     let party: Party
     let question: Question
-    /// Whether others that ask the same, before it is asked, share its answer.
+    /// Whether equal questions that arrive before this one is asked share its answer.
     let isShared: Bool
     fileprivate(set) var askers: [Asker]
 

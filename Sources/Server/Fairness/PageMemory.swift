@@ -122,7 +122,7 @@ final class PageMemory: ShardComponent {
     if byteCount == 0 { drop(at: slot, keeping: { holds[$0].isAnswered }) }
   }
 
-  /// The connection at `slot` has taken everything queued for it, or has ended.
+  /// Releases all that the connection at `slot` holds, because it has ended.
   func release(_ slot: UInt32) {
     guard let holds = held.removeValue(forKey: slot) else { return }
     for hold in holds { leave(hold.charge) }

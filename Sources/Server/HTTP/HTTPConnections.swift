@@ -242,8 +242,7 @@ final class HTTPConnections: ShardComponent {
 
   /// Answers a request without reading its body, if it has one.
   func answerEarly(_ answer: Answer, _ head: HTTPRequestHead, _ slot: UInt32) {
-    let hasBody = head.isChunked || (head.contentLength ?? 0) > 0
-    if hasBody { exchange(at: slot).isLast = true }
+    if head.hasBody { exchange(at: slot).isLast = true }
     respond(answer, at: slot)
   }
 

@@ -10,8 +10,8 @@ internal import Notifications
 ///
 /// A connection that sent `enter` later sends one `leave` or `abandon`, also if it was refused.
 enum RoomQuestion: Sendable {
-  ///
-  /// With `enterUncounted` the room does not count for its user, if it begins with it.
+  /// Requests to enter or leave; with `enterUncounted` a room that begins does not count for its
+  /// user.
   case enter, enterUncounted, leave
   /// Asks for the members of a room that the connection already requested.
   case look
@@ -160,7 +160,7 @@ final class RoomOwner {
   /// begin.
   private func hold(_ name: RoomName, for user: UserID, isCounted: Bool) -> RoomAnswer? {
     if let roster = rosters[TextKey(name)] {
-      // A room whose holder has left, and that none of the others could take.
+      // The room's holder has left, and each remaining member was at its limit.
       if let holder = holders[TextKey(name)], !roster.contains(holder),
         let next = shares.pass(from: holder, toOneOf: CollectionOfOne(user))
       {

@@ -86,8 +86,8 @@ final class ShardQueries: ShardComponent {
 
   /// Queries all shards, now or in turn: for `user`, or for a publisher.
   ///
-  /// Returns the queries that cannot begin; nil if too many of publishers wait, who are not all
-  /// connections. Each connection waits for one.
+  /// Returns the queries that are refused for lack of memory; nil if `waitingShardQueriesLimit`
+  /// publishers' queries wait. Users' need no such bound: a connection has one query.
   func begin(_ request: ShardQueryRequest, for asker: Asker, of user: UserID?) -> [Finished]? {
     let waitingCount = queue.waitingCounts[Party.Kind.publisher.rawValue]
     guard user != nil || waitingCount < limits.waitingShardQueriesLimit else { return nil }
