@@ -280,6 +280,54 @@ struct CatchUpTests {
     #expect(peer.received.text.contains(#""title":"n7""#))
   }
 
+  // Each of them took one of the reads of the shard, and never returned it.
+  @Test func `a session that ends before its user's turn returns its read`() throws {
+    let fixture = try ShardFixture()
+    let peers = try (0..<5).map { _ in try Self.live(fixture, since: nil) }
+    try fixture.publish(Self.everyone(1))
+    try fixture.turn(until: { fixture.shard.catchUpReadCount == 5 })
+    #expect(fixture.store.reads.count == 1)
+    for peer in peers.dropFirst() { peer.connection.end() }
+    try fixture.store.answer(ReplaySessionTests.page([1], through: 1))
+    try fixture.turn(3)
+    #expect(fixture.shard.catchUpReadCount == 0 && fixture.store.reads.isEmpty)
+  }
+
+  // There was memory, but not for a page of a replay.
+  @Test func `a session waits while there is no memory for its read`() throws {
+    let fixture = try ShardFixture { $0.limits.blockedBytesLimit = 512 << 10 }
+    let peer = try Self.live(fixture, since: nil)
+    try fixture.publish(Self.everyone(1))
+    for _ in 0..<5 { try fixture.pass(milliseconds: CatchUps.pauseMilliseconds) }
+    #expect(peer.connection.state == .session && fixture.store.reads.isEmpty)
+  }
+
+  @Test func `a session whose turn comes while memory is short waits, too`() throws {
+    // Memory for one page of a replay, and some.
+    let fixture = try ShardFixture { $0.limits.blockedBytesLimit = 1_536 << 10 }
+    let peer = try Self.live(fixture, since: nil)
+    let other = try fixture.connect()
+    other.send(
+      "GET /api/v1/notifications/stats HTTP/1.1\r\nHost: x\r\n"
+        + "Authorization: Bearer \(ShardFixture.token("u"))\r\n\r\n")
+    try fixture.turn(until: { fixture.store.reads.count == 1 })
+    try fixture.publish(Self.everyone(1))
+    try fixture.turn(until: { fixture.shard.catchUpReadCount == 1 })
+    // Another user takes the memory before the user's turn.
+    let resuming = try fixture.session("v", since: "test.0")
+    try fixture.turn(until: { fixture.store.reads.count == 2 })
+    try fixture.store.answer(.counts(Counts()))
+    try fixture.turn(3)
+    #expect(peer.connection.state == .session && fixture.store.reads.count == 1)
+    try fixture.store.answer(ReplaySessionTests.page([], through: 0))
+    try fixture.turn(until: { !resuming.connection.isReplaying })
+    try fixture.pass(milliseconds: CatchUps.pauseMilliseconds)
+    try Self.awaitQuestion(fixture, after: 0)
+    try fixture.store.answer(ReplaySessionTests.page([1], through: 1))
+    try fixture.turn(3)
+    #expect(ReplaySessionTests.titles(try peer.frames()) == ["n1", "stats"])
+  }
+
   @Test func `catch-up reads are bounded, and no session ends while the store is full`() throws {
     let fixture = try ShardFixture()
     let peers = try (0..<150).map { try Self.live(fixture, since: nil, of: "u\($0)") }

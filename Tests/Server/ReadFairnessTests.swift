@@ -215,4 +215,31 @@ struct ReadFairnessTests {
     }
     #expect(fixture.shard.pendingQueryCount == 0 && fixture.shard.pageByteCount == 0)
   }
+
+  @Test func `polls that share a read differ in their loss of continuity`() throws {
+    let fixture = try ShardFixture()
+    let poll = "/api/v1/notifications/poll"
+    let first = try Self.ask(Self.list, "a", fixture)
+    let fresh = try Self.ask(poll, "a", fixture)
+    let lost = try Self.ask(poll + "?since=other.9", "a", fixture)
+    try fixture.store.answer(Self.page(of: "a"))
+    _ = try EndpointTests.answer(to: first, fixture)
+    try fixture.turn(until: { fixture.store.reads.count == 1 })
+    try fixture.store.answer(.position(5, Counts()))
+    #expect(try !EndpointTests.answer(to: fresh, fixture).body.contains("resync"))
+    #expect(try EndpointTests.answer(to: lost, fixture).body.contains("resync"))
+  }
+
+  // The reservation of a user's read was returned only after its next read had been refused.
+  @Test func `a read that ends leaves its memory to the next one of its user`() throws {
+    let fixture = try ShardFixture { $0.limits.blockedBytesLimit = 80 << 20 }
+    let peers = try (0..<2).map { _ in try fixture.session("a", since: "test.0") }
+    for count in [2, 1] {
+      try fixture.turn(until: { fixture.store.reads.count == 1 })
+      #expect(peers.count { $0.connection.isReplaying } == count)
+      try fixture.store.answer(ReplaySessionTests.page([], through: 0))
+      try fixture.turn(2)
+    }
+    #expect(peers.allSatisfy { $0.connection.state == .session && !$0.connection.isReplaying })
+  }
 }

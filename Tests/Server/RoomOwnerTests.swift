@@ -84,7 +84,7 @@ struct RoomOwnerTests {
     // Unless it was lost.
     _ = owner.answer(.abandon, "r", "b", at: 0)
     owner.send(PresenceUpdate(user: "b", status: .busy), to: "r", isReturn: false)
-    owner.noteLostPresence(of: "b", in: "r")
+    owner.noteLost(PresenceUpdate(user: "b", status: .busy), in: "r", at: 0)
     _ = owner.takeUpdates()
     _ = owner.answer(.enter, "r", "b", at: 0)
     #expect(Self.isSent(owner, return: "b"))
@@ -182,9 +182,45 @@ struct RoomOwnerTests {
   @Test func `an update that was lost does not count as sent`() {
     let owner = Self.owner()
     Self.enter(owner, "a", "b")
-    owner.noteLostPresence(of: "b", in: "r")
+    owner.noteLost(PresenceUpdate(user: "b", status: .online), in: "r", at: 0)
     #expect(Self.isSent(owner, return: "b"))
     #expect(!Self.isSent(owner, return: "b"))
+  }
+
+  private static func sent(_ owner: RoomOwner) -> [PresenceUpdate] {
+    owner.takeUpdates().updates.compactMap { update in
+      if case .presence(let presence) = update.body { presence } else { nil }
+    }
+  }
+
+  @Test func `an update that was lost is sent again after a second, unless a later one was`() {
+    let owner = Self.owner()
+    Self.enter(owner, "a", "b")
+    let (away, busy) = (
+      PresenceUpdate(user: "b", status: .away), PresenceUpdate(user: "b", status: .busy)
+    )
+    owner.noteLost(away, in: "r", at: 0)
+    #expect(owner.nextDeadline == 1_000)
+    owner.expire(at: 999)
+    #expect(owner.takeUpdates().updates.isEmpty)
+    owner.expire(at: 1_000)
+    #expect(Self.sent(owner) == [away])
+    owner.noteLost(away, in: "r", at: 1_000)
+    owner.send(busy, to: "r", isReturn: false)
+    #expect(Self.sent(owner) == [busy])
+    owner.expire(at: 9_000)
+    #expect(owner.takeUpdates().updates.isEmpty && owner.nextDeadline == nil)
+    owner.checkInvariants()
+  }
+
+  @Test func `the lost updates that are kept are bounded`() {
+    let owner = Self.owner()
+    Self.enter(owner, "a", "b")
+    for number in 0..<RoomOwner.lostUpdatesLimit + 10 {
+      owner.noteLost(PresenceUpdate(user: "u\(number)", status: .busy), in: "r", at: 0)
+    }
+    owner.expire(at: 1_000)
+    #expect(owner.takeUpdates().updates.count == RoomOwner.lostUpdatesLimit)
   }
 
   @Test func `a return is sent if a connection entered meanwhile, or the room was empty`() {

@@ -163,6 +163,18 @@ struct RoomShareTests {
     try fixture.turn(4)
     #expect(fixture.core.quotas.roomShares.heldCounts.isEmpty)
   }
+
+  // It joined them as it closed, and nothing took it out: the rooms counted for its user for ever.
+  @Test func `a session that is refused at its start joins none of its rooms`() throws {
+    let fixture = try ShardFixture { $0.limits.blockedBytesLimit = 512 << 10 }
+    let peer = try fixture.session("a", path: "/ws/connect?rooms=r,s&since=test.0")
+    try fixture.turn(3)
+    #expect(peer.connection.state != .session)
+    peer.endSending()
+    try fixture.turn(until: { fixture.shard.connectionCount == 0 })
+    try fixture.turn(3)
+    #expect(fixture.shard.rosters.isEmpty)
+  }
 }
 
 extension RoomShares {

@@ -124,6 +124,30 @@ struct SocketIORecoveryTests {
     try fixture.expectEmpty()
   }
 
+  // The charge of its pages stayed until the session's end.
+  @Test func `the pages of a secondary namespace are released once they are sent`() throws {
+    let fixture = try ShardFixture.engine()
+    let (peer, _, _) = try Self.connected("u", fixture)
+    try fixture.publish(ReplaySessionTests.stored(405))
+    try fixture.turn(3)
+    fixture.script.room[peer.serverDescriptor] = 1_000
+    peer.say(#"40{"token":"\#(ShardFixture.token("v"))","since":"test.5"}"#)
+    try fixture.turn(until: { !fixture.store.reads.isEmpty })
+    try fixture.store.answer(ReplaySessionTests.page(Array(6...405), through: 405))
+    try fixture.turn(3)
+    #expect(fixture.shard.pageByteCount > 0)
+    fixture.script.room[peer.serverDescriptor] = nil
+    try fixture.turn(until: {
+      peer.receive()
+      return !peer.connection.isBlocked
+    })
+    try fixture.turn(until: { !fixture.store.reads.isEmpty })
+    try fixture.store.answer(ReplaySessionTests.page([], through: 405))
+    try fixture.turn(3)
+    #expect(fixture.shard.pageByteCount == 0 && fixture.store.reads.isEmpty)
+    #expect(fixture.shard.sessionCount == 2)
+  }
+
   // MARK: Recovery
 
   @Test func `a reconnecting client gets CONNECT, then missed, then new notifications`() throws {

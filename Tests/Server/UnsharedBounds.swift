@@ -148,6 +148,7 @@ enum UnsharedBounds {
     "subprotocols",
     "target",
     "text of a time",
+    "time after which a lost presence update is sent again",
     "time between batches",
     "time between events of a metrics stream",
     "time between heartbeats that a page sees",

@@ -59,10 +59,11 @@ final class PageMemory: ShardComponent {
   /// Bytes of all pages, reserved or being sent.
   var byteCount: Int { shares.total }
 
-  /// Whether there is memory for one more page of a user without any.
+  /// Whether there is memory for one more page of a replay, of a user without any.
   var hasRoom: Bool {
     shares.admits(
-      1, for: PageHolder(user: TextKey(""), address: nil), besides: otherBytes)
+      SessionReads.missedBytesLimit, for: PageHolder(user: TextKey(""), address: nil),
+      besides: otherBytes)
   }
 
   /// Private bytes of blocked connections that are not those of pages.

@@ -63,7 +63,9 @@ extension PageGrouping {
 /// The reads of a shard that wait or are in flight.
 ///
 /// Invariant: those of the queue. Each read in flight has the memory of its answer reserved until
-/// the answer is known. Nothing that may be asked now waits.
+/// the answer is known. Nothing that may be asked now waits, except between `finish` and
+/// `startNext`. `catchUpCount` is the number of paced reads that wait or are in flight, for
+/// connections that have ended, too.
 final class StoreReads: ShardComponent {
   /// The use that a connection has for an answer.
   enum Purpose {
@@ -119,6 +121,8 @@ final class StoreReads: ShardComponent {
   private let pages: PageMemory
   private var queue = FairQueue<StoreQuestion, Asker>(
     limit: StoreReads.inFlightLimit, users: StoreReads.kindLimit, publishers: StoreReads.kindLimit)
+  /// Paced reads of notifications for everyone that wait or are in flight.
+  private(set) var catchUpCount = 0
   private var reads: [UInt64: Read] = [:]
   private var lastNumber: UInt64 = 0
   /// Reads that were refused as they began, while others did.
@@ -141,28 +145,44 @@ final class StoreReads: ShardComponent {
     for purpose: Purpose = .activity
   ) -> Verdict {
     let question = StoreQuestion(query: query)
+    if purpose == .catchUp { catchUpCount += 1 }
     let entry = queue.add(
       question, of: Party(kind, query.user),
       for: Asker(id: table.id(of: slot), purpose: purpose),
       isShared: question.isShared && purpose == .activity
-    ) { table.holds($0.id) }
+    ) { table.holds($0.id) || $0.purpose == .catchUp }
     start()
-    // Everything else that could begin had begun before.
-    guard let (refusedEntry, verdict) = refused.popLast() else { return .taken }
-    assert(refusedEntry === entry && entry.askers.count == 1 && refused.isEmpty)
-    return verdict
+    guard let index = refused.firstIndex(where: { $0.entry === entry }) else { return .taken }
+    assert(entry.askers.count == 1, "a question that was just added is shared")
+    return refused.remove(at: index).verdict
   }
 
-  /// Ends the read of that number, and begins the next ones.
+  /// Ends the read of that number; `startNext` has to follow once its answer has been handled.
   ///
-  /// Returns it, and those that were refused.
-  func finish(_ number: UInt64, _ answer: StoreAnswer) -> [Finished] {
-    guard let read = reads.removeValue(forKey: number) else { return [] }
+  /// Its memory is returned by then, so it does not refuse its own user's next read.
+  func finish(_ number: UInt64, _ answer: StoreAnswer) -> Finished? {
+    guard let read = reads.removeValue(forKey: number) else { return nil }
     queue.finish(read.entry)
+    uncount(read.entry)
+    return Finished(askers: read.entry.askers, answer: answer, charge: read.charge)
+  }
+
+  /// Begins the next reads; returns those that were refused.
+  func startNext() -> [Finished] {
     start()
     defer { refused = [] }
-    return [Finished(askers: read.entry.askers, answer: answer, charge: read.charge)]
-      + refused.map { Finished(askers: $0.entry.askers, answer: nil, charge: nil) }
+    return refused.map { Finished(askers: $0.entry.askers, answer: nil, charge: nil) }
+  }
+
+  private func uncount(_ entry: Entry) {
+    // guard: catch-up-reads-counted
+    for asker in entry.askers where asker.purpose == .catchUp { catchUpCount -= 1 }
+  }
+
+  private func refuse(_ entry: Entry, _ verdict: Verdict) {
+    queue.finish(entry)
+    uncount(entry)
+    refused.append((entry, verdict))
   }
 
   /// Begins the reads of which the turn has come.
@@ -171,13 +191,13 @@ final class StoreReads: ShardComponent {
       // Nothing is read for those that have ended.
       guard let first = entry.askers.first(where: { table.holds($0.id) }) else {
         queue.finish(entry)
+        uncount(entry)
         continue
       }
       let holder = pages.holder(of: entry.party, at: first.id.slot)
       guard let charge = pages.reserve(Self.byteLimit(of: entry.question.query), for: holder)
       else {
-        queue.finish(entry)
-        refused.append((entry, .noMemory))
+        refuse(entry, .noMemory)
         continue
       }
       lastNumber += 1
@@ -189,8 +209,7 @@ final class StoreReads: ShardComponent {
       guard !isTaken else { continue }
       reads[number] = nil
       pages.releaseIfUnheld(charge)
-      queue.finish(entry)
-      refused.append((entry, .storeFull))
+      refuse(entry, .storeFull)
     }
   }
 

@@ -435,10 +435,11 @@ final class HTTPConnections: ShardComponent {
   /// Requests to one endpoint that wait for the same reply get the same answer.
   func answer(_ slot: UInt32, with reply: StoreAnswer, sharing shared: inout SharedAnswer) {
     let exchange = table[slot].activity.exchange
-    guard case .storeAnswer(let answer)? = exchange?.pending,
+    guard case .storeAnswer(let isCommon, let answer)? = exchange?.pending,
       let path = exchange?.route?.endpoint.path
     else { return assertNothingWaits(at: slot) }
-    finish(shared.answer(at: path) { answer(reply) }, at: slot)
+    // guard: answer-of-own-request
+    finish(isCommon ? shared.answer(at: path) { answer(reply) } : answer(reply), at: slot)
   }
 
   /// Answers the request with the decision of an owner shard.

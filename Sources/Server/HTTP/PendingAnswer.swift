@@ -10,8 +10,9 @@ internal import Wire
 enum PendingAnswer {
   /// The store carries out a command.
   case outcome(of: StoreWork, (StoreOutcome) -> Answer)
-  /// The store answers a query.
-  case storeAnswer((StoreAnswer) -> Answer)
+  /// The store answers a query; `isCommon` is whether all requests to the endpoint with that query
+  /// get the same answer.
+  case storeAnswer(isCommon: Bool, (StoreAnswer) -> Answer)
   /// A poll that waits for something new.
   case poll(Poll)
   /// The owner shard of a room or a user decides.

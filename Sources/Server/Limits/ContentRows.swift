@@ -81,6 +81,12 @@ extension LimitRows {
       "time between updates of a user's presence in a room", PresenceTracker.changeMilliseconds,
       .milliseconds, "the latest state is sent at its end")
     add(
+      "lost presence updates that a shard keeps", RoomOwner.lostUpdatesLimit, .count,
+      "a further one is not sent again")
+    add(
+      "time after which a lost presence update is sent again", RoomOwner.lostUpdateMilliseconds,
+      .milliseconds, "it is sent again")
+    add(
       "presence updates with known receivers", PresenceReceipts.updateCountLimit,
       .count, "a client in several rooms may get an older one twice")
     add(

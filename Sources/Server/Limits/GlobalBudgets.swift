@@ -114,6 +114,9 @@ struct GlobalBudget {
       "presence updates with known receivers", bounds: ["presence updates with known receivers"],
       shares: "every user", end: "a client in several rooms may get an older one twice"),
     GlobalBudget(
+      "lost presence updates", bounds: ["lost presence updates that a shard keeps"],
+      shares: "every user, one for each of its rooms", end: "a further one is not sent again"),
+    GlobalBudget(
       "remembered departures", bounds: ["departures from rooms that are remembered"],
       shares: "every user", end: "a return is sent to all members of its room"),
   ]

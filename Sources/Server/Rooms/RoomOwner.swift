@@ -64,6 +64,16 @@ final class RoomOwner {
   /// Departures of members that are remembered for their return; then all are forgotten.
   static let departuresLimit = 4_096
 
+  /// Updates of presence that were lost and are kept; further ones are not sent again.
+  static let lostUpdatesLimit = 65_536
+  /// Time after which such an update is sent again.
+  static let lostUpdateMilliseconds: UInt64 = 1_000
+
+  private struct LostUpdate {
+    let room: RoomName
+    let update: PresenceUpdate
+  }
+
   /// A connection that was refused a room.
   private struct RefusedEntry: Hashable {
     let room: TextKey
@@ -93,6 +103,9 @@ final class RoomOwner {
   /// The connections that have entered any room.
   private var entryCount: UInt64 = 0
   private var refused: Set<RefusedEntry> = []
+  /// Updates of presence that were lost and are sent again, and when.
+  private var lost: [RoomVisit: LostUpdate] = [:]
+  private var lostEnds = DeadlineQueue<RoomVisit>()
   private var updates: [RoomUpdate] = []
   /// Updates that were dropped since `takeUpdates`, because their room exceeds the limit.
   private var droppedCount = 0
@@ -113,7 +126,7 @@ final class RoomOwner {
 
   /// When `expire` next has work; nil when it has none.
   var nextDeadline: UInt64? {
-    [typing.next, typingPaces.nextDeadline].compactMap { $0 }.min()
+    [typing.next, typingPaces.nextDeadline, lostEnds.next].compactMap { $0 }.min()
   }
 
   /// The first `limit` members of a room, and how many there are.
@@ -211,15 +224,25 @@ final class RoomOwner {
     }
     // guard: return-sent-to-newcomers-only
     if isReturn, !isNews { return }
+    // It is later than any that was lost.
+    // guard: later-presence-replaces-lost
+    lost[RoomVisit(name, update.user)] = nil
     if send(.presence(update), to: name, except: update.user) { noteAnnounced(update, in: name) }
   }
 
-  /// Notes that an update of a user's presence was lost on its way to the members of a room.
-  func noteLostPresence(of user: UserID, in name: RoomName) {
+  /// Notes that an update of a user's presence was lost on its way to the members of a room: it is
+  /// sent again later.
+  func noteLost(_ update: PresenceUpdate, in name: RoomName, at now: UInt64) {
     // guard: lost-presence-is-unannounced
-    rosters[TextKey(name)]?.noteUnannounced(user)
+    rosters[TextKey(name)]?.noteUnannounced(update.user)
     // guard: lost-presence-of-absent-user
-    departures[RoomVisit(name, user)] = nil
+    departures[RoomVisit(name, update.user)] = nil
+    let visit = RoomVisit(name, update.user)
+    // guard: lost-presence-bounded
+    guard lost[visit] != nil || lost.count < RoomOwner.lostUpdatesLimit else { return }
+    if lost.updateValue(LostUpdate(room: name, update: update), forKey: visit) == nil {
+      lostEnds.append(visit, at: now &+ RoomOwner.lostUpdateMilliseconds)
+    }
   }
 
   /// Notes that an update of a member's typing was lost on its way to the others of a room.
@@ -236,6 +259,14 @@ final class RoomOwner {
       }
       if rosters[TextKey(entry.room)]?.setTyping(entry.user, until: nil) == true {
         show(false, entry.user, in: entry.room, at: now)
+      }
+    }
+    // As many as there are now: an update may be lost again.
+    for _ in 0..<lostEnds.count {
+      guard let visit = lostEnds.takeFirst(dueAt: now) else { break }
+      // guard: lost-presence-sent-again
+      if let entry = lost.removeValue(forKey: visit) {
+        send(entry.update, to: entry.room, isReturn: false)
       }
     }
     while let ended = typingPaces.takeEnded(at: now) {
@@ -359,6 +390,7 @@ final class RoomOwner {
       assert(rosters[room] != nil, "a room that has ended counts for \(holder)")
     }
     assert(departures.count <= RoomOwner.departuresLimit)
+    assert(lost.count <= min(lostEnds.count, RoomOwner.lostUpdatesLimit))
   }
 
   // MARK: Asked by tests only

@@ -136,6 +136,9 @@ final class Rooms: ShardComponent {
   ///
   /// A room that the program has the client open does not count for its user.
   func join(_ name: RoomName, at slot: UInt32, isOfProgram: Bool = false) {
+    // Nothing would take a connection out that is closing.
+    // guard: closing-session-joins-nothing
+    guard table[slot].state == .session else { return }
     // The greeting comes first: until then the replay keeps the name.
     if delivery[slot].flags.contains(.handshakePending), let replay = table[slot].activity.replay {
       return replay.hold(name, limit: limits.roomsPerConnectionLimit)
@@ -387,12 +390,13 @@ final class Rooms: ShardComponent {
 
   /// Counts an update that the ring did not take.
   ///
-  /// The user's next return is then sent to all, and its typing is sent again after a second.
+  /// It is sent again after a second, unless a later one was; and the user's next return goes to
+  /// all.
   func noteLost(_ event: Event) {
     metrics.add(.presenceDropped)
     guard case .room(let name, _) = event.audience else { return }
     switch event.body {
-    case .presence(let update): owner.noteLostPresence(of: update.user, in: name)
+    case .presence(let update): owner.noteLost(update, in: name, at: now)
     case .typing(let update): owner.noteLostTyping(update)
     default: break
     }

@@ -25,8 +25,6 @@ struct CatchUps {
 
   private var waiting: [ConnectionID] = []
   private var first = 0
-  /// Reads that the store has not answered.
-  var readCount = 0
   /// No read starts before this time.
   var pausedUntil: UInt64 = 0
 

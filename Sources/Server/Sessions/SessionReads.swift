@@ -36,7 +36,7 @@ final class SessionReads: ShardComponent {
 
   /// Traps in a debug build when more reads are in flight than may be.
   func checkInvariants() {
-    assert(0...CatchUps.readLimit ~= catchUps.readCount, "\(catchUps.readCount) reads in flight")
+    assert(0...CatchUps.readLimit ~= storeReads.catchUpCount, "\(storeReads.catchUpCount) reads")
   }
 
   // MARK: The order of answers and events
@@ -108,16 +108,23 @@ final class SessionReads: ShardComponent {
   ///
   /// At the read limit, the store's next answer wakes the shard instead.
   var pauseMilliseconds: Int32? {
-    guard catchUps.isWaiting, catchUps.readCount < CatchUps.readLimit else { return nil }
+    guard catchUps.isWaiting, storeReads.catchUpCount < CatchUps.readLimit else { return nil }
     return Int32(CatchUps.pauseMilliseconds)
   }
-
-  /// Notes that the store has answered one of these reads.
-  func noteAnswered() { catchUps.readCount -= 1 }
 
   /// Appends the session or poll at `slot` to the queue of readers.
   func awaitCatchUp(_ slot: UInt32) {
     catchUps.append(table.id(of: slot))
+  }
+
+  /// Has the connection at `slot` wait again if memory is short for all, as its read was refused;
+  /// false if only its own user or address has used up its share.
+  func awaitMemory(_ slot: UInt32) -> Bool {
+    // guard: catch-up-waits-for-memory
+    guard !pages.hasRoom else { return false }
+    catchUps.pausedUntil = now + CatchUps.pauseMilliseconds
+    awaitCatchUp(slot)
+    return true
   }
 
   /// Starts queued reads up to the limit, while the store accepts them.
@@ -126,7 +133,7 @@ final class SessionReads: ShardComponent {
   func startReads() -> [ConnectionID] {
     guard catchUps.isWaiting, now >= catchUps.pausedUntil else { return [] }
     var refused: [ConnectionID] = []
-    while catchUps.readCount < CatchUps.readLimit, let id = catchUps.next {
+    while storeReads.catchUpCount < CatchUps.readLimit, let id = catchUps.next {
       guard table.holds(id), let query = catchUpQuery(of: id.slot) else {
         catchUps.removeFirst()
         continue
@@ -137,7 +144,7 @@ final class SessionReads: ShardComponent {
       }
       switch storeReads.ask(query, at: id.slot, for: .catchUp) {
       case .taken:
-        catchUps.readCount += 1
+        break
       case .storeFull:
         catchUps.pausedUntil = now + CatchUps.pauseMilliseconds
         return refused
@@ -152,5 +159,5 @@ final class SessionReads: ShardComponent {
   // MARK: Asked by tests only
 
   /// Reads that the store has not answered.
-  var readCount: Int { catchUps.readCount }
+  var readCount: Int { storeReads.catchUpCount }
 }

@@ -122,7 +122,10 @@ extension Shard: ConnectionOwner {
     } else {
       connections.resumeWhenFlushed(slot)
     }
-    if table[slot].engineLink.session?.slot == slot { engine.continueSecondaryNamespaces(of: slot) }
+    guard let session = table[slot].engineLink.session, session.slot == slot else { return }
+    // guard: pages-of-namespaces-released
+    for further in session.furtherSlots { pages.noteSent(further) }
+    engine.continueSecondaryNamespaces(of: slot)
   }
 
   /// Ends the oldest session of a user that has begun one more than its limit.

@@ -68,11 +68,11 @@ extension Shard {
     // Requests that wait for one read get one body.
     var body = SharedAnswer()
     for asker in read.askers {
-      if asker.purpose == .catchUp { reads.noteAnswered() }
       // guard: answer-generation
       guard table.holds(asker.id) else { continue }
       let slot = asker.id.slot
       guard let answer = read.answer else {
+        if asker.purpose == .catchUp, reads.awaitMemory(slot) { continue }
         refuseRead(at: slot)
         continue
       }

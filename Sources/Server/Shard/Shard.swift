@@ -221,7 +221,8 @@ final class Shard: ShardComponent {
       // guard: outcome-generation
       if table.holds(id) { http.answer(id.slot, with: outcome) }
     case .read(let number, let answer):
-      for read in storeReads.finish(number, answer) { dispatch(read) }
+      if let read = storeReads.finish(number, answer) { dispatch(read) }
+      for read in storeReads.startNext() { dispatch(read) }
     case .storeChecked(let status):
       respond(readiness.storeChecked(status))
     case .swept(let outcome):
@@ -239,7 +240,8 @@ final class Shard: ShardComponent {
     case .shardQuery(let question, let ringEnd, let reply):
       reply(answer(question, ringEnd: ringEnd))
     case .shardQueryAnswer(let number, let answer):
-      for query in shardQueries.take(answer, of: number) { respond(query) }
+      if let query = shardQueries.take(answer, of: number) { respond(query) }
+      for query in shardQueries.startNext() { respond(query) }
     case .outsideQuery(let question, let done):
       guard let refused = shardQueries.begin(question, for: .outside(done), of: nil) else {
         return done(.failure(.busy))
@@ -276,6 +278,7 @@ final class Shard: ShardComponent {
     connections.expireTimers { timerFired(at: $0) }
     respond(readiness.expire())
     for query in shardQueries.expire() { respond(query) }
+    for query in shardQueries.startNext() { respond(query) }
     storeWatch.sweep()
     reportMetrics()
     continueDrain()

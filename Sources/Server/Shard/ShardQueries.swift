@@ -98,7 +98,7 @@ final class ShardQueries: ShardComponent {
       of: user.map { Party(.user, $0) } ?? Party(.publisher, "\(lastQuestion)"), for: asker,
       isShared: false
     ) { isOpen($0) }
-    return start()
+    return startNext()
   }
 
   private func isOpen(_ asker: Asker) -> Bool {
@@ -109,7 +109,7 @@ final class ShardQueries: ShardComponent {
   }
 
   /// Begins the queries of which the turn has come, and returns those for which there is no memory.
-  private func start() -> [Finished] {
+  func startNext() -> [Finished] {
     var refused: [Finished] = []
     while let entry = queue.next() {
       guard isOpen(entry.askers[0]) else {
@@ -164,20 +164,21 @@ final class ShardQueries: ShardComponent {
     }
   }
 
-  /// Joins one shard's answer to those of its query, and returns the query after the last one, with
-  /// those that cannot begin then.
-  func take(_ answer: ShardQueryAnswer, of number: UInt64) -> [Finished] {
-    guard let position = pending.firstIndex(where: { $0.number == number }) else { return [] }
+  /// Joins one shard's answer to those of its query, and returns the query after the last one.
+  ///
+  /// `startNext` has to follow once it has been answered: by then its memory is returned.
+  func take(_ answer: ShardQueryAnswer, of number: UInt64) -> Finished? {
+    guard let position = pending.firstIndex(where: { $0.number == number }) else { return nil }
     let joined = pending[position].answer?.joined(with: answer, limits: limits) ?? answer
     pending[position].answer = joined
     pending[position].missingCount -= 1
-    guard pending[position].missingCount == 0 else { return [] }
+    guard pending[position].missingCount == 0 else { return nil }
     let query = pending.remove(at: position)
     queue.finish(query.entry)
-    return [query.finished(.success(joined))] + start()
+    return query.finished(.success(joined))
   }
 
-  /// Ends the queries that have timed out.
+  /// Ends the queries that have timed out; `startNext` has to follow.
   func expire() -> [Finished] {
     // All have the same timeout, so the oldest is always the first to expire.
     let lateCount = pending.prefix { now >= $0.endsAt }.count
@@ -185,7 +186,7 @@ final class ShardQueries: ShardComponent {
     let late = pending.prefix(lateCount)
     pending.removeFirst(lateCount)
     for query in late { queue.finish(query.entry) }
-    return late.map { $0.finished(.failure(.late)) } + start()
+    return late.map { $0.finished(.failure(.late)) }
   }
 
   /// Ends all queries at the shard's end, so that no other thread waits forever.

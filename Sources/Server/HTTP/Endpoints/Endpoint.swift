@@ -85,14 +85,16 @@ enum Endpoints {
   // MARK: Asking the store and the shards
 
   /// Asks the store; the request waits for the reply, which `answer` turns into its answer.
+  ///
+  /// With `isCommon` the answer depends on the query and the endpoint only.
   static func ask<Reply>(
-    _ query: TypedQuery<Reply>, _ request: Request, on shard: Shard,
+    _ query: TypedQuery<Reply>, _ request: Request, on shard: Shard, isCommon: Bool = true,
     _ answer: @escaping (Reply) -> Answer
   ) throws(Refusal) -> EndpointResult {
     let verdict = shard.storeReads.ask(query.query, as: request.askerKind, at: request.slot)
     guard verdict == .taken else { throw .busy }
     return .later(
-      .storeAnswer { reply in
+      .storeAnswer(isCommon: isCommon) { reply in
         switch query.reply(in: reply) {
         case .success(let reply): answer(reply)
         case .failure: .unreadable

@@ -37,7 +37,7 @@ extension Endpoints {
     of user: UserID, isResync: Bool, _ request: Request, on shard: Shard
   ) throws(Refusal) -> EndpointResult {
     let cursors = shard.core.store.history.cursors
-    return try ask(.position(user: user), request, on: shard) { position in
+    return try ask(.position(user: user), request, on: shard, isCommon: false) { position in
       .polled([], cursors.text(at: position.offset), isResync: isResync)
     }
   }
