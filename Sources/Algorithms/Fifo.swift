@@ -12,7 +12,6 @@ package struct Fifo<Element> {
 
   package var count: Int { elements.count - head }
   package var isEmpty: Bool { head == elements.count }
-  package var first: Element? { isEmpty ? nil : elements[head] }
 
   package mutating func append(_ element: Element) { elements.append(element) }
 

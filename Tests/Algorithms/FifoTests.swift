@@ -19,7 +19,6 @@ struct FifoTests {
         queue.filter { $0.isMultiple(of: 2) }
         model = model.filter { $0.isMultiple(of: 2) }
       } else {
-        #expect(queue.first == model.first)
         let element = queue.popFirst()
         #expect(element == model.first)
         if !model.isEmpty { model.removeFirst() }

@@ -106,7 +106,7 @@ GUARDS = [
         62,
         "a page of an inbox is bounded in bytes",
         "page-bytes-limit",
-        replace("> @1", "> Int.max"),
+        replace("bounds.bytesLimit", "Int.max"),
         (unit("ReadingTests/byteLimit"),),
     ),
 ]

@@ -170,7 +170,7 @@ GUARDS = [
         "bodies of other callers refuse no publish",
         "publishers-have-their-own-body-share",
         replace("publisherByteCount", "byteCount"),
-        (unit("BodyShareTests/classes"), wire("test_fairness.py", "refuse_no_publish")),
+        (unit("BodyShareTests/classes"),),
     ),
     Guard(
         63,

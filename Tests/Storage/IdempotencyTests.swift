@@ -234,9 +234,19 @@ struct IdempotencyTests {
   func replacedKey() throws {
     let clock = WallClock(Self.start, monotonic: 0)
     let fixture = try StoreFixture(clock: clock)
-    fixture.publish("u", key: key("1"))
+    for number in 0..<100 { fixture.publish("u", key: key("\(number)")) }
     clock.monotonic.change { $0 = Self.day }
-    #expect(fixture.publish("u", key: key("1")) == .published)
+    // Without a wait, so that new keys and those that are replaced share a group.
+    let outcomes = Latch<[StoreOutcome]>([])
+    for number in 0..<100 {
+      for name in ["new \(number)", "\(number)"] {
+        let command = StoreCommand.publish(
+          drafts: [fixture.draft("u")], idempotency: key(name), answer: [])
+        #expect(fixture.store.submit(command) { outcome in outcomes.change { $0.append(outcome) } })
+      }
+    }
+    outcomes.wait { $0.count == 200 }
+    #expect(outcomes.current.allSatisfy { $0 == .published })
     let (kept, real) = Self.counts(fixture)
     #expect(kept == real && !kept.isEmpty)
   }

@@ -88,9 +88,11 @@ final class FileBudget: Sendable {
     }
   }
 
-  /// The number of strangers over all shards.
-  var strangerCount: Int { counts.withLock { $0.strangers } }
-
   /// The open files: those of connections, and those that were open at the start.
   var openCount: Int { otherCount + counts.withLock { $0.connections } }
+
+  // MARK: Asked by tests only
+
+  /// The number of strangers over all shards.
+  var strangerCount: Int { counts.withLock { $0.strangers } }
 }

@@ -24,6 +24,8 @@ struct IdleCandidate {
 
 /// The candidates that a walk over the connections has found, in the order of their ends.
 ///
+/// Invariant: the last one ends first, and there are fewer than twice `countLimit`.
+///
 /// A walk finds the first ones for many ends. They stay the first ones: a connection that is idle
 /// now and was not found has been idle for less time. So an end costs a share of a walk, and no
 /// connection needs a place in a list while there is no shortage.
@@ -73,6 +75,14 @@ struct IdleCandidates {
   }
 }
 
+extension IdleCandidates {
+  /// Traps in a debug build when the candidates are out of order, or too many.
+  func checkInvariants() {
+    assert(candidates.count < 2 * IdleCandidates.countLimit)
+    for (one, next) in zip(candidates, candidates.dropFirst()) { assert(!one.isBefore(next)) }
+  }
+}
+
 /// Ends connections that idle, for others that need a file.
 ///
 /// Invariant: it ends no connection that has sent a byte in this turn, nor one with an answer to
@@ -92,6 +102,12 @@ final class IdleConnections: ShardComponent {
   init(_ context: ShardContext, _ connections: Connections) {
     self.context = context
     self.connections = connections
+  }
+
+  /// Traps in a debug build when the candidates are not in order.
+  func checkInvariants() {
+    strangers.checkInvariants()
+    all.checkInvariants()
   }
 
   /// Ends the stranger that has been idle longest; false if there is none on this shard.

@@ -136,7 +136,7 @@ final class Rooms: ShardComponent {
   ///
   /// A room that the program has the client open does not count for its user.
   func join(_ name: RoomName, at slot: UInt32, isOfProgram: Bool = false) {
-    // Nothing would take a connection out that is closing.
+    // Nothing would take a connection out that is closing; its read may have been refused.
     // guard: closing-session-joins-nothing
     guard table[slot].state == .session else { return }
     // The greeting comes first: until then the replay keeps the name.

@@ -45,8 +45,6 @@ final class Sessions: ShardComponent {
     switch (admitted, fanOutGroups[group].dialect.admission) {
     case (.success(let caller), _):
       admit(caller, since: since, at: slot)
-      // Its read may have been refused.
-      guard table[slot].state == .session else { return }
       if delivery[slot].flags.contains(.handshakePending),
         let replay = table[slot].activity.replay
       {

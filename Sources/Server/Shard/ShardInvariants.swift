@@ -26,6 +26,7 @@ extension Shard {
     metricsStreams.checkInvariants()
     metricsSampler?.checkInvariants()
     shardQueries.checkInvariants()
+    idle.checkInvariants()
     storeReads.checkInvariants()
     pages.checkInvariants(inFlight: storeReads.charges + shardQueries.charges)
     http.checkInvariants()
