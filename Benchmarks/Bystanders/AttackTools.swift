@@ -1,4 +1,4 @@
-// What the attackers of shares and of reads have in common: connections of users, and the progress.
+// The tools that all attackers use: connections, requests, and the progress.
 
 internal import BenchmarkSupport
 internal import Glibc
@@ -6,12 +6,14 @@ internal import LoadClient
 internal import Reactor
 internal import Wire
 
-/// The order of an attacker, its progress, and its ways to use the server.
+/// The order of an attacker, its progress, and its ways to reach the server.
 ///
 /// Confined to the attacker's one thread.
 final class AttackTools {
   /// The number of the first user of an attack; bystanders have smaller ones.
   static let userStart = 50_000
+  /// The kernel's smallest receive buffer of a socket.
+  static let leastReceiveBytes: Int32 = 2_304
   private static let path = "/ws/connect"
   private static let requestsOfWrite = 100
   private static let reportNanoseconds: UInt64 = 50_000_000
@@ -21,7 +23,7 @@ final class AttackTools {
   let order: AttackOrder
   let server: ServerURL
   var progress = AttackProgress()
-  private let credentials: Credentials
+  let credentials: Credentials
   private let end: UInt64
   private var nextReport: UInt64 = 0
 

@@ -14,41 +14,29 @@ final class Attacker {
   /// The room of the readers that never read.
   private static let room = "zero-window"
   private static let path = "/api/v1/ws/notifications"
-  private static let progressNanoseconds: UInt64 = 50_000_000
-  /// The kernel's smallest receive buffer of a socket.
-  private static let leastReceiveBytes: Int32 = 2_304
   private static let writeBytes = 64 << 10
   /// The delay between connecting and publishing, in which the driver begins to measure.
   private static let graceMilliseconds: Int32 = 300
-  /// The time by which a process may outlive its order.
-  private static let lifeSeconds = 90
 
-  private let order: AttackOrder
-  private let credentials: Credentials
-  private let server: ServerURL
-  private var progress = AttackProgress()
-  private var nextProgress: UInt64 = 0
+  private let tools: AttackTools
   /// Whether a signal to stop has arrived.
   private var isStopping = false
   /// Bytes of the bodies that clients without a token post.
   private var bodyBytes = Stranger.largestBodyBytes
 
-  init(_ order: AttackOrder, _ credentials: Credentials) {
-    self.order = order
-    self.credentials = credentials
-    server = ServerURL(numericHost: "127.0.0.1", port: order.port)
-  }
+  init(_ tools: AttackTools) { self.tools = tools }
 
+  private var order: AttackOrder { tools.order }
+
+  /// Runs the attack, which is none of the other attackers'.
   func run() throws {
-    // The alarm ends this process when the driver was killed and cannot stop it.
-    _ = alarm(UInt32(order.milliseconds / 1_000 + Self.lifeSeconds))
     switch order.attack {
     case .pacedFlood: try flood(with: Self.frames(.text, "{}"), perMinute: order.rate)
     case .unpacedFlood: try flood(with: Self.frames(.text, "{}"), perMinute: nil)
     case .pings:
       try flood(
         with: Self.frames(.ping, String(repeating: "p", count: 125)), perMinute: nil,
-        receiveBytes: Self.leastReceiveBytes)
+        receiveBytes: AttackTools.leastReceiveBytes)
     case .zeroWindowReaders: try publishToReaders(in: Self.room)
     case .stalledReaders: try publishToReaders(in: nil)
     case .heldBodies: try keepUp { try Stranger(holdingBodyOn: order.port, $0, &bodyBytes) }
@@ -79,7 +67,7 @@ final class Attacker {
     var writes = 0
     while !isStopping {
       let socket = try open(user: 90_000, in: nil, receiveBytes: receiveBytes)
-      progress.isReady = true
+      tools.progress.isReady = true
       var rest = frames.bytes[...]
       while !isStopping {
         guard let count = socket.send(rest) else { break }
@@ -88,15 +76,15 @@ final class Attacker {
         rest = rest.dropFirst(count)
         if rest.isEmpty {
           rest = frames.bytes[...]
-          progress.sent += frames.count
+          tools.progress.sent += frames.count
           writes += 1
           let due = start &+ UInt64(Double(writes) * interval)
           let now = Kernel.real.monotonicNanoseconds
           checkSignals(milliseconds: due > now ? Int32(clamping: (due - now) / 1_000_000) : 0)
         }
-        report()
+        tools.reportSometimes()
       }
-      progress.ended += 1
+      tools.progress.ended += 1
     }
   }
 
@@ -105,22 +93,22 @@ final class Attacker {
     var crowd: [Stranger] = []
     for number in 0..<order.clients {
       crowd.append(try open(number))
-      progress.begun += 1
-      progress.sent += 1
-      report()
+      tools.progress.begun += 1
+      tools.progress.sent += 1
+      tools.reportSometimes()
     }
-    progress.isReady = true
-    report(immediately: true)
+    tools.progress.isReady = true
+    tools.report()
     while !isStopping {
       for number in crowd.indices where !isStopping {
         // Ten clients are looked at each 10 ms, so that this process takes little time.
         if number.isMultiple(of: 10) { checkSignals(milliseconds: 10) }
         guard crowd[number].hasEnded else { continue }
-        progress.ended += 1
+        tools.progress.ended += 1
         crowd[number] = try open(number)
-        progress.begun += 1
-        progress.sent += 1
-        report()
+        tools.progress.begun += 1
+        tools.progress.sent += 1
+        tools.reportSometimes()
       }
     }
   }
@@ -129,30 +117,30 @@ final class Attacker {
   private func publishToReaders(in room: String?) throws {
     // Held to the end: the readers stay connected.
     let zeroWindow = try (0..<order.clients).map { number in
-      try open(user: 10_000 + number, in: room, receiveBytes: Self.leastReceiveBytes)
+      try open(user: 10_000 + number, in: room, receiveBytes: AttackTools.leastReceiveBytes)
     }
     var configuration = LoadConfiguration(
-      server: server, credentials: credentials.publisher, token: { _ in "" })
+      server: tools.server, credentials: tools.credentials.publisher, token: { _ in "" })
     configuration.connections = 0
     configuration.payloadBytes = order.payloadBytes
     configuration.room = room
     let publisher = try LoadSession(configuration)
     defer { publisher.close() }
     try publisher.connect()
-    progress.isReady = true
-    report(immediately: true)
+    tools.progress.isReady = true
+    tools.report()
     checkSignals(milliseconds: Self.graceMilliseconds)
     publisher.onProgress = { now in
-      self.progress.sent = now.accepted
-      self.report()
+      self.tools.progress.sent = now.accepted
+      self.tools.reportSometimes()
       self.checkSignals(milliseconds: 0)
       if self.isStopping { exit(0) }
     }
     let result = try publisher.measure(
       .rate(Double(order.rate)),
       milliseconds: max(1, order.milliseconds - 2 * Int(Self.graceMilliseconds)))
-    progress.sent = result.accepted
-    report(immediately: true)
+    tools.progress.sent = result.accepted
+    tools.report()
     // The readers stay connected until the driver ends the attack.
     while !isStopping { checkSignals(milliseconds: 1_000) }
     withExtendedLifetime(zeroWindow) {}
@@ -162,22 +150,14 @@ final class Attacker {
     let socket = try HostileSocket(port: order.port, receiveBytes: receiveBytes)
     let rooms = room.map { "&rooms=" + $0 } ?? ""
     try socket.upgrade(
-      "\(Self.path)?token=\(credentials.token(user: user))\(rooms)", on: server)
-    progress.begun += 1
-    report()
+      "\(Self.path)?token=\(tools.credentials.token(user: user))\(rooms)", on: tools.server)
+    tools.progress.begun += 1
+    tools.reportSometimes()
     return socket
   }
 
   /// Waits up to this time for a signal to stop.
   private func checkSignals(milliseconds: Int32) {
     if Signals.wait(timeoutMilliseconds: milliseconds) != nil { isStopping = true }
-  }
-
-  /// Prints the progress, at most once per interval unless `immediately`.
-  private func report(immediately: Bool = false) {
-    let now = Kernel.real.monotonicNanoseconds
-    guard immediately || now >= nextProgress else { return }
-    nextProgress = now &+ Self.progressNanoseconds
-    show(progress.line)
   }
 }

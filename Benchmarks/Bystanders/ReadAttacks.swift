@@ -12,8 +12,6 @@ final class ReadAttacker {
   private static let inbox = "/api/v1/notifications?limit=200"
   private static let ownConnections = "/api/v1/websocket/connections/user"
   private static let user = AttackTools.userStart
-  /// The kernel's smallest receive buffer of a socket.
-  private static let leastReceiveBytes: Int32 = 2_304
   private static let largeBytes = 8_000
   private static let smallBytes = 100
   private static let pageCount = 200
@@ -33,8 +31,8 @@ final class ReadAttacker {
 
   init(_ tools: AttackTools) { self.tools = tools }
 
-  /// Runs the attack; false for one of the others.
-  func run() throws -> Bool {
+  /// Runs the attack, which is one of these.
+  func run() throws {
     switch tools.order.attack {
     case .unreadPages: try leavePagesUnread()
     case .busyReader:
@@ -45,9 +43,8 @@ final class ReadAttacker {
     case .ownLists:
       try tools.pipeline(
         Self.ownConnections, [tools.token(of: Self.user)], connections: Self.listConnections)
-    default: return false
+    default: throw BenchmarkError("\(tools.order.attack.rawValue) has another attacker")
     }
-    return true
   }
 
   /// Asks for large pages on many connections, and takes none of them.
@@ -59,7 +56,7 @@ final class ReadAttacker {
     var sockets: [HostileSocket] = []
     for user in users {
       sockets.append(
-        try HostileSocket(port: tools.order.port, receiveBytes: Self.leastReceiveBytes))
+        try HostileSocket(port: tools.order.port, receiveBytes: AttackTools.leastReceiveBytes))
       tools.progress.begun += 1
       ask(user, on: sockets[sockets.count - 1], number: sockets.count)
     }

@@ -27,15 +27,14 @@ final class ShareAttacker {
 
   init(_ tools: AttackTools) { self.tools = tools }
 
-  /// Runs the attack; false for one of the others.
-  func run() throws -> Bool {
+  /// Runs the attack, which is one of these.
+  func run() throws {
     switch tools.order.attack {
     case .takenRooms: try takeRooms()
     case .requestFlood: try floodRequests()
     case .typingToggles: try toggleTyping()
-    default: return false
+    default: throw BenchmarkError("\(tools.order.attack.rawValue) has another attacker")
     }
-    return true
   }
 
   private static func join(_ room: String) -> [UInt8] {

@@ -15,9 +15,13 @@ do {
       exit(2)
     }
     let tools = AttackTools(order, credentials)
-    if try ShareAttacker(tools).run() { exit(0) }
-    if try ReadAttacker(tools).run() { exit(0) }
-    try Attacker(order, credentials).run()
+    switch order.attack {
+    case .takenRooms, .requestFlood, .typingToggles: try ShareAttacker(tools).run()
+    case .unreadPages, .busyReader, .fetchFlood, .ownLists: try ReadAttacker(tools).run()
+    case .pacedFlood, .unpacedFlood, .pings, .zeroWindowReaders, .stalledReaders, .heldBodies,
+      .idleStrangers:
+      try Attacker(tools).run()
+    }
     exit(0)
   }
   guard let options = Options(arguments) else {
