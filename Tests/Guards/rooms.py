@@ -110,7 +110,7 @@ GUARDS = [
         "a page that reloads sends its room nothing",
         "return-sent-to-newcomers-only",
         remove(),
-        (unit("PresenceSessionTests/.*reloads sends no"), wire("test_rooms_hub.py", "reloading")),
+        (unit("PresenceSessionTests/.*reloads sends no"),),
     ),
     Guard(
         70,

@@ -146,7 +146,7 @@ GUARDS = [
         "a secondary namespace continues its replay",
         "secondary-namespace-resumes",
         never(),
-        (wire("test_socketio_recovery.py", "two_namespaces_of_one"),),
+        (unit("SocketIORecoveryTests/.*secondary namespace are released"),),
     ),
     Guard(
         37,

@@ -49,7 +49,7 @@ private final class PresenceModel {
   /// The status that each user set last.
   var statuses: [String: PresenceStatus] = [:]
   private var now: UInt64 = 0
-  /// Whether time passes before each change of a status, so that none is deferred.
+  /// Whether time passes before each return and each change of a status, so that none is deferred.
   var isSlow = false
 
   // MARK: What pages do
@@ -118,6 +118,7 @@ private final class PresenceModel {
     switch message {
     case .count(let arrived): _ = users.count(user, arrived: arrived, at: now)
     case .note(.entered(let room)):
+      if isSlow { now += PresenceTracker.changeMilliseconds }
       toRooms += users.entered(room, user, at: now).map { .update($0) }
     case .note(.exited(let room, let isEnding)):
       users.exited(room, user, isEnding: isEnding, at: now)
