@@ -128,7 +128,7 @@ final class AttackTools {
     }
     progress.begun = sockets.count
     progress.isReady = true
-    // What is left of the bytes that each socket is sending.
+    // The unsent rest of the bytes for each socket.
     var rests = sockets.map { _ in write[...] }
     while !isOver {
       var hasMoved = false

@@ -15,7 +15,7 @@ final class ReadAttacker {
   private static let largeBytes = 8_000
   private static let smallBytes = 100
   private static let pageCount = 200
-  /// Connections of the user that takes no pages, other such users, and what these have.
+  /// Connections of the user that takes no pages, other such users, and the notifications of each.
   private static let greedyConnections = 1_500
   private static let otherUsers = 380
   private static let otherCount = 33

@@ -2,7 +2,7 @@
 
 internal import BenchmarkSupport
 
-/// A client without a token that keeps what it has got.
+/// A client without a token that keeps its connection.
 struct Stranger {
   /// The bytes of a body that the server takes from a session, or took before it bounded them.
   static let largestBodyBytes = 1_000_000
@@ -46,7 +46,7 @@ struct Stranger {
     let body = [UInt8](repeating: 0x34, count: byteCount - 1)
     var rest = body[...]
     while !rest.isEmpty, let count = socket.send(rest), count > 0 { rest = rest.dropFirst(count) }
-    // Without room for one of this size, the next ones fill what is left.
+    // Without room for one of this size, the next ones fill the rest.
     if let answer = answer(waits: false), answer.hasPrefix("HTTP/1.1 503") {
       byteCount = max(16, byteCount / 4)
     }

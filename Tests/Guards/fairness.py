@@ -34,7 +34,7 @@ GUARDS = [
     ),
     Guard(
         62,
-        "what users cause leaves a part of the ring to publishers",
+        "events of users leave a part of the ring to publishers",
         "ring-part-of-publishers",
         never(1),
         (unit("EventOrderTests/.*quarter of the ring"),),

@@ -79,7 +79,7 @@ struct EventOrderTests {
   }
 
   // Case 62
-  @Test func `what users cause leaves a quarter of the ring to publishers`() throws {
+  @Test func `events of users leave a quarter of the ring to publishers`() throws {
     let test = try Joining(ringCapacity: 4, setAsideEventsLimit: 1)
     test.joinAndType()
     try test.fixture.turn()

@@ -1,4 +1,4 @@
-// What tests see of a shard's fairness: the memory of pages, and the reads of the store.
+// A shard's fairness for tests: the memory of pages, and the reads of the store.
 
 @testable import Server
 

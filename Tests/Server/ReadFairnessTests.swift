@@ -82,7 +82,7 @@ struct ReadFairnessTests {
     try fixture.turn(2)
     let addresses = Set(peers.map(\.connection.sharedBodyAddress))
     #expect(addresses.count == 1 && addresses.first != nil)
-    // One body, and what the read in flight may need.
+    // One body, and the reservation of the read in flight.
     let bodyBytes = fixture.shard.pageByteCount - StoreQuery.pageBytesLimit
     #expect((100_000..<130_000).contains(bodyBytes))
     #expect(fixture.store.reads.count == 1, "the question that differs has a read of its own")
@@ -181,7 +181,7 @@ struct ReadFairnessTests {
     for peer in peers { #expect(peer.receive().isEmpty) }
   }
 
-  @Test func `what waits for a read ends with its connection`() throws {
+  @Test func `a waiting read ends with its connection`() throws {
     let fixture = try ShardFixture()
     let peers = try (1...30).map { try Self.ask("\(Self.list)?before=\($0)", "a", fixture) }
     for peer in peers { peer.connection.end() }

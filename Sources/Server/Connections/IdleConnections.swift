@@ -73,9 +73,7 @@ struct IdleCandidates {
     candidates = found
     return visited
   }
-}
 
-extension IdleCandidates {
   /// Traps in a debug build when the candidates are out of order, or too many.
   func checkInvariants() {
     assert(candidates.count < 2 * IdleCandidates.countLimit)

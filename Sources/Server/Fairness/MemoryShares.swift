@@ -41,7 +41,7 @@ struct MemoryShares {
   func admits(_ byteCount: Int, for holder: PageHolder, besides others: Int) -> Bool {
     // guard: memory-reserved-for-publishers
     let reserve = holder.user == nil ? 0 : byteLimit / Self.publisherDivisor
-    // What other bytes take does not reduce the part of publishers.
+    // Other bytes do not reduce the part of publishers.
     let others = min(others, byteLimit - byteLimit / Self.publisherDivisor)
     let free = byteLimit - reserve - total - others
     guard byteCount <= free else { return false }

@@ -45,7 +45,7 @@ final class PageMemory: ShardComponent {
   let context: ShardContext
   private let admission: AdmissionControl
   private var shares: MemoryShares
-  /// What each connection holds, if it holds something.
+  /// The charges of each connection that has some.
   private var held: [UInt32: [Hold]] = [:]
   /// Bytes of the charges that are private.
   private var privateByteCount = 0
@@ -129,7 +129,7 @@ final class PageMemory: ShardComponent {
     for hold in holds { leave(hold.charge) }
   }
 
-  /// Releases what the connection at `slot` holds, if it has been sent all of it.
+  /// Releases the answered charges of the connection at `slot`, if all of its bytes are sent.
   func noteSent(_ slot: UInt32) {
     guard let holds = held[slot], delivery[slot].queuedByteCount == 0 else { return }
     drop(at: slot, keeping: { !holds[$0].isAnswered })
@@ -140,7 +140,7 @@ final class PageMemory: ShardComponent {
     if charge.slotCount == 0 { free(charge) }
   }
 
-  /// Makes the connection at `slot` hold only what it holds at the indices to keep.
+  /// Releases the charges of the connection at `slot`, except those at the indices to keep.
   private func drop(at slot: UInt32, keeping isKept: (Int) -> Bool) {
     guard let holds = held[slot] else { return }
     let kept = holds.indices.filter(isKept)

@@ -90,7 +90,7 @@ final class StoreReads: ShardComponent {
     let charge: PageCharge?
   }
 
-  /// What becomes of a question.
+  /// The decision on a question.
   enum Verdict {
     /// An answer comes, or the refusal of a question that had to wait.
     case taken

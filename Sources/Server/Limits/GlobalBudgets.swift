@@ -15,7 +15,7 @@ struct GlobalBudget {
   let bounds: [String]
   /// The callers that may use it, and the share of each class of them.
   let shares: String
-  /// What happens when it, or a share of it, is used up.
+  /// The effect when it, or a share of it, is used up.
   let end: String
 
   init(_ name: String, bounds: [String], shares: String, end: String) {

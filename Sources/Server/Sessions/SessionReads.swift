@@ -74,7 +74,7 @@ final class SessionReads: ShardComponent {
       } else {
         continueReplay(slot, answer)
       }
-      // What was queued of the page is among the connection's own bytes.
+      // The queued part of the page is among the connection's own bytes.
       pages.settle(at: slot, to: delivery[slot].queuedByteCount, isPrivate: true)
     }
   }
