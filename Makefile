@@ -111,7 +111,8 @@ lint-c: $(tools)/ready.stamp
 	  local standard=$$1
 	  shift
 	  printf '%s\n' "$$@" | xargs -P "$$(nproc)" -I{} $(tools)/bin/clang-tidy --quiet {} -- \
-	    -std="$$standard" -ISources/CReactor -ISources/CReactor/include -ISources/WebClient/include
+	    -std="$$standard" -ISources/CReactor -ISources/CReactor/include -ISources/CCurl/include \
+	    -ISources/WebClient/include
 	}
 	tidy c17 $(filter-out Sources/WebClient/%,$(filter %.c,$(c_files)))
 	tidy c23 $(filter Sources/WebClient/%.c,$(c_files))
@@ -183,6 +184,7 @@ $(setup): Makefile
 	pkg-config --exists libcrypto 2>/dev/null || missing+=(libssl-dev)
 	pkg-config --exists sqlite3 2>/dev/null || missing+=(libsqlite3-dev)
 	pkg-config --exists zlib 2>/dev/null || missing+=(zlib1g-dev)
+	pkg-config --exists libcurl 2>/dev/null || missing+=(libcurl4-openssl-dev)
 	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 	if [ -n "$(models)" ]; then
 	  command -v spin >/dev/null || missing+=(spin)

@@ -45,6 +45,8 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     .target(name: "Algorithms", swiftSettings: strict),
+    // Not a system library, because nothing links libcurl: it is loaded at its first use.
+    .target(name: "CCurl", cSettings: c),
     .target(name: "CReactor", cSettings: c),
     .target(name: "Reactor", dependencies: ["CReactor"], swiftSettings: strict),
     .target(name: "Delivery", dependencies: ["Algorithms", "Reactor"], swiftSettings: strict),
@@ -60,6 +62,10 @@ let package = Package(
       dependencies: [
         "Algorithms", "Notifications", "Broadcast", "Cryptography", "Reactor", "CSQLite",
       ],
+      swiftSettings: strict),
+    .target(
+      name: "Channels",
+      dependencies: ["Notifications", "Broadcast", "Reactor", "Wire", "Cryptography", "CCurl"],
       swiftSettings: strict),
     .target(
       name: "Server",
@@ -131,6 +137,12 @@ let package = Package(
         "Storage", "Notifications", "Broadcast", "Reactor", "CReactor", "Wire", "TestSupport",
       ],
       path: "Tests/Storage", exclude: ["formats"], swiftSettings: strictTests),
+    .testTarget(
+      name: "ChannelsTests",
+      dependencies: [
+        "Channels", "Notifications", "Reactor", "Cryptography", "Wire", "TestSupport",
+      ],
+      path: "Tests/Channels", swiftSettings: strictTests),
     .testTarget(
       name: "ServerTests",
       dependencies: [

@@ -18,7 +18,7 @@ enum Bounds {
   /// The others are clients, or check a configuration against ranges that these have.
   static let targets: Set = [
     "Server", "Delivery", "Storage", "Notifications", "Tokens", "Wire", "Broadcast", "Reactor",
-    "Cryptography",
+    "Cryptography", "Channels",
   ]
   /// The sources of the table.
   static let table = "Sources/Server/Limits/"

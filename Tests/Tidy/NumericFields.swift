@@ -18,7 +18,7 @@ enum NumericFields {
   }
 
   /// Targets that parse input from a peer.
-  static let parsing = ["Wire", "Tokens", "Notifications", "Server"]
+  static let parsing = ["Wire", "Tokens", "Notifications", "Channels", "Server"]
 
   static let places: [Place] = [
     hunted("Wire/EngineIO/EngineIOPacket.swift init", "Wire/EngineIO/EngineIOPacket", "everyByte"),

@@ -19,7 +19,7 @@ enum Rules {
   ///
   /// The codecs, the tokens and the domain contain none.
   static let unsafeTargets: Set = [
-    "Reactor", "Broadcast", "Delivery", "Server", "Storage", "Cryptography",
+    "Reactor", "Broadcast", "Delivery", "Server", "Storage", "Cryptography", "Channels",
   ]
 
   /// Names of clocks and random sources that are not the kernel table's.
