@@ -71,7 +71,7 @@ let package = Package(
       name: "Server",
       dependencies: [
         "Algorithms", "Reactor", "Delivery", "WebClient", "Broadcast", "Wire", "Cryptography",
-        "Tokens", "Notifications", "Storage",
+        "Tokens", "Notifications", "Storage", "Channels",
       ],
       swiftSettings: strict),
     .target(
@@ -140,7 +140,7 @@ let package = Package(
     .testTarget(
       name: "ChannelsTests",
       dependencies: [
-        "Channels", "Notifications", "Reactor", "Cryptography", "Wire", "TestSupport",
+        "Channels", "Broadcast", "Notifications", "Reactor", "Cryptography", "Wire", "TestSupport",
       ],
       path: "Tests/Channels", swiftSettings: strictTests),
     .testTarget(

@@ -35,7 +35,7 @@ extension PeerAddress {
   }
 
   /// The 4 or 16 bytes of the address; none of an unknown one.
-  fileprivate var allBytes: [UInt8] {
+  package var allBytes: [UInt8] {
     let all = bytes
     let four = [all.0, all.1, all.2, all.3]
     switch family {

@@ -115,7 +115,9 @@ enum Bounds {
         "Sources/Wire/WebSocket/WebSocketFrame.swift 1014",
         "Sources/Wire/WebSocket/WebSocketFrame.swift 4999",
         "Sources/Wire/HTTP/ContentCoding.swift 1_000", "Sources/Wire/HTTP/HTTPCharacter.swift 128",
-        "Sources/Wire/HTTP/HTTPTarget.swift 65_535",
+        "Sources/Wire/HTTP/HTTPTarget.swift 65_535", "Destination.nameBytesLimit",
+        "Destination.labelBytesLimit", "Destination.portDigitCountLimit",
+        "RetryAfter.digitCountLimit",
       ]
     ),
     (
@@ -123,13 +125,16 @@ enum Bounds {
       [
         "Sources/Server/HTTP/HTTPConnections.swift 400", "Sources/Wire/HTTP/HTTPResponse.swift 200",
         "Sources/Wire/HTTP/HTTPResponse.swift 599", "Sources/Wire/HTTP/HTTPResponseHead.swift 100",
+        "Sources/Channels/Transfer.swift 200", "Sources/Channels/Transfer.swift 599",
       ]
     ),
     (
       "a mistake of the program, not of a peer",
       [
         "RouteTree.segmentCountLimit", "Gzip.inputBytesLimit", "Suggestion.distanceLimit",
-        "Sources/Tokens/TokenVerifier.swift 86_400",
+        "Sources/Tokens/TokenVerifier.swift 86_400", "OutgoingRequest.fieldCountLimit",
+        "OutgoingRequest.fieldNameBytesLimit", "OutgoingRequest.fieldValueBytesLimit",
+        "OutgoingRequest.bodyBytesLimit",
       ]
     ),
   ]

@@ -34,7 +34,7 @@ struct GlobalBudget {
   }
 
   /// All budgets of a server, in the order of a message's path.
-  static let all = connections + requests + delivery + rooms + operators + store
+  static let all = connections + requests + delivery + rooms + outgoing + operators + store
 
   private static let connections: [GlobalBudget] = [
     GlobalBudget(
@@ -119,6 +119,22 @@ struct GlobalBudget {
     GlobalBudget(
       "remembered departures", bounds: ["departures from rooms that are remembered"],
       shares: "every user", end: "a return is sent to all members of its room"),
+  ]
+
+  private static let outgoing: [GlobalBudget] = [
+    GlobalBudget(
+      "requests to other servers",
+      bounds: [
+        "requests in flight to other servers", "connections to one host and port",
+        "connections kept to other servers",
+      ],
+      shares: "every destination; one host and port has as many connections as the second number",
+      end: "a further one waits"),
+    GlobalBudget(
+      "names of other servers",
+      bounds: ["lookups of names that wait", "names with cached addresses"],
+      shares: "every destination",
+      end: "the request fails, and can be repeated; the addresses that end first are forgotten"),
   ]
 
   private static let operators: [GlobalBudget] = [

@@ -39,4 +39,21 @@ package enum HTTPDate {
     text.appendText(" GMT")
     return String(decoding: text, as: UTF8.self)
   }
+
+  /// The time of a text in the form above, in seconds since 1970; nil for any other text.
+  ///
+  /// RFC 9110's two obsolete forms are refused, and so is a weekday that is not the date's.
+  package static func seconds(_ text: String) -> Int64? {
+    // The form has 29 bytes: "Sun, 06 Nov 1994 08:49:37 GMT".
+    let bytes = Array(text.utf8.prefix(30))
+    guard bytes.count == 29 else { return nil }
+    func part(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
+    guard let month = months.firstIndex(of: part(8..<11)) else { return nil }
+    let number = month + 1 < 10 ? "0\(month + 1)" : "\(month + 1)"
+    let date = "\(part(12..<16))-\(number)-\(part(5..<7))T\(part(17..<25))Z"
+    guard let milliseconds = RFC3339.parse(date) else { return nil }
+    // All that the parts do not show has one spelling, which is compared.
+    let seconds = milliseconds / 1_000
+    return string(seconds: seconds).utf8.elementsEqual(bytes) ? seconds : nil
+  }
 }
