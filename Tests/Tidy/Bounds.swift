@@ -117,7 +117,8 @@ enum Bounds {
         "Sources/Wire/HTTP/ContentCoding.swift 1_000", "Sources/Wire/HTTP/HTTPCharacter.swift 128",
         "Sources/Wire/HTTP/HTTPTarget.swift 65_535", "Destination.nameBytesLimit",
         "Destination.labelBytesLimit", "Destination.portDigitCountLimit",
-        "RetryAfter.digitCountLimit",
+        "RetryAfter.digitCountLimit", "RetrySchedule.digitCountLimit",
+        "RetrySchedule.textBytesLimit", "WebhookSecret.generatedByteCount",
       ]
     ),
     (

@@ -65,6 +65,8 @@ enum NumericFields {
     hunted(
       "Notifications/PreferencesParser.swift twoDigits", "Notifications/Preferences", "everyText"),
     hunted("Notifications/RecoveryID.swift init", "Notifications/RecoveryID", "refused"),
+    hunted("Channels/RetryAfter.swift seconds", "Channels/Receiver", "answers"),
+    hunted("Channels/RetrySchedule.swift seconds", "Channels/Retry", "refused"),
     Place(
       name: "Server/HTTP/Endpoints/Inbox.swift number",
       hunter: "Tests/EndToEnd/test_trap_hunt.py test_no_number_in_a_query_is_a_trap"),

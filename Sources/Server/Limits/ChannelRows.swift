@@ -38,6 +38,14 @@ extension LimitRows {
       "longest Retry-After", OutgoingLimits.retryAfterSecondsLimit, .seconds,
       "a longer one counts as this")
     add(
+      "delays of a retry schedule", RetrySchedule.delayCountLimit, .count, "it is refused")
+    add(
+      "longest delay of a retry schedule", RetrySchedule.longestDelaySeconds, .seconds,
+      "it is refused")
+    add(
+      "key of a webhook's secret", WebhookSecret.keyByteCounts.upperBound, .bytes,
+      "it is refused")
+    add(
       "lookups of names that wait", OutgoingLimits.lookupCountLimit, .count, "the request fails")
     add("addresses of a name", HostLookup.addressCountLimit, .count, "the rest is not used")
     add(
