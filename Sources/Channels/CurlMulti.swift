@@ -30,9 +30,9 @@ internal import CCurl
     unsafe self.handle = handle
     let options: [(CURLMoption, Int)] = [
       (CURLMOPT_PIPELINING, 0),
+      // libcurl's limits of connections are off: when one becomes free, it goes on with the request
+      // that has waited longest, even if that is for another host, which then delays all others.
       (CURLMOPT_MAXCONNECTS, limits.idleConnections),
-      (CURLMOPT_MAX_HOST_CONNECTIONS, limits.hostConnections),
-      (CURLMOPT_MAX_TOTAL_CONNECTIONS, limits.transfers),
     ]
     for (option, value) in options {
       let result = unsafe cu_multi_set_long(handle, option, value)
@@ -51,7 +51,7 @@ internal import CCurl
     unsafe cu_multi_add(handle, easy.raw) == CURLM_OK
   }
 
-  /// Removes a transfer. If it has not ended its connection is closed.
+  /// Removes a transfer, and closes its connection if it has not ended.
   func remove(_ easy: EasyHandle) {
     // SAFETY: the caller's handle was added and is live.
     let result = unsafe cu_multi_remove(handle, easy.raw)

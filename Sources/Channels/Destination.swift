@@ -16,7 +16,7 @@ package enum DestinationError: Error, CaseIterable, CustomStringConvertible {
   case host
   case port
 
-  /// The reason, as a sentence's predicate for a field: "url ... ".
+  /// The reason, as the predicate of a sentence about the URL.
   package var description: String {
     switch self {
     case .tooLong: "must be at most \(Destination.bytesLimit) bytes"
@@ -51,7 +51,10 @@ package struct Destination: Sendable {
   package let target: String
 
   /// The URL in its canonical form, with the port.
-  package var url: String { "\(isSecure ? "https" : "http")://\(hostInBrackets):\(port)\(target)" }
+  package var url: String { origin + target }
+
+  /// The URL without the target: requests with the same origin share connections.
+  package var origin: String { "\(isSecure ? "https" : "http")://\(hostInBrackets):\(port)" }
 
   private var hostInBrackets: String { address?.family == .ipv6 ? "[\(host)]" : host }
 

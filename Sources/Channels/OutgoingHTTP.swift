@@ -1,9 +1,9 @@
 // Requests to other servers, many at a time, on one thread.
 //
 // The owner's thread calls `start`, and then `wait` in a loop, which moves all transfers on and
-// returns those that have ended. A transfer goes through two states: its name is being resolved, or
-// libcurl has it. The deadline is checked here and not by libcurl, because it also covers the first
-// state, and the time for which a transfer waits for a free connection to its host.
+// returns those that have ended. A transfer goes through three states: its name is being resolved,
+// it waits for one of the connections to its origin, or libcurl has it. The deadline is checked here
+// and not by libcurl, because it covers all three.
 
 internal import Broadcast
 package import Reactor
@@ -16,7 +16,7 @@ package import Reactor
 /// receiver needs an id of the message to know it again.
 ///
 /// Invariant: each request that `start` accepted has one result, unless it was cancelled; at most
-/// `limits.transfers` are in flight.
+/// `limits.transfers` are in flight, of which at most `limits.hostConnections` run for one origin.
 package final class OutgoingHTTP: @unchecked Sendable {
   // Sendable because `multi` is Sendable, and `wake` uses nothing else; all other functions run on
   // the owner's thread, which debug builds check.
@@ -24,31 +24,46 @@ package final class OutgoingHTTP: @unchecked Sendable {
   private let parker: Parker
   private let resolver: HostResolver
   private let policy: AddressPolicy
+  private let authorities: String?
   private let limits: OutgoingLimits
   private let kernel: Kernel
+  /// Tests clear it: libcurl then resolves a name itself, as if its addresses had changed since they
+  /// were checked.
+  var pinsNames = true
   /// Set by the first call of a debug build.
   private var owner: ThreadID?
 
   private var transfers: [UInt64: Transfer] = [:]
-  /// The transfers of libcurl, by their handles.
-  private var ids: [EasyHandle: UInt64] = [:]
-  /// The transfers that wait for a name.
-  private var waiting: [String: [UInt64]] = [:]
+  /// The transfers that run, by their handles.
+  private var running: [EasyHandle: Transfer] = [:]
+  /// The transfers that wait for a name, by name; each name is being looked up.
+  private var resolving: [String: [Transfer]] = [:]
+  /// The transfers that run or wait for a connection, by origin.
+  private var origins: [String: Origin] = [:]
   private var cache: HostCache
   private var ended: [OutgoingResult] = []
 
+  private struct Origin {
+    var runningCount = 0
+    var queue: [Transfer] = []
+  }
+
   /// Loads libcurl and starts the resolver's thread.
+  ///
+  /// `authorities` is a file of the certificates that are trusted (PEM) in place of the system's.
   package convenience init(
-    policy: AddressPolicy, limits: OutgoingLimits = OutgoingLimits(), kernel: Kernel = .real
+    policy: AddressPolicy, limits: OutgoingLimits = OutgoingLimits(), kernel: Kernel = .real,
+    authorities: String? = nil
   ) throws {
     try self.init(
-      policy: policy, limits: limits, kernel: kernel, lookup: HostLookup.addresses(of:))
+      policy: policy, limits: limits, kernel: kernel, authorities: authorities,
+      lookup: HostLookup.addresses(of:))
   }
 
   /// The same with a name service of the caller, which may block.
   package init(
     policy: AddressPolicy, limits: OutgoingLimits = OutgoingLimits(), kernel: Kernel,
-    lookup: @escaping @Sendable (String) -> [PeerAddress]
+    authorities: String? = nil, lookup: @escaping @Sendable (String) -> [PeerAddress]
   ) throws {
     precondition(limits.transfers > 0, "\(limits.transfers) transfers")
     let multi = try CurlMulti(limits: limits)
@@ -56,6 +71,7 @@ package final class OutgoingHTTP: @unchecked Sendable {
     self.multi = multi
     self.parker = parker
     self.policy = policy
+    self.authorities = authorities
     self.limits = limits
     self.kernel = kernel
     cache = HostCache(
@@ -84,12 +100,7 @@ package final class OutgoingHTTP: @unchecked Sendable {
       wallMilliseconds: kernel.wallMilliseconds)
     transfers[id] = transfer
     if let address = request.destination.address {
-      // guard: literal-address-checked
-      guard policy.allows(address) else {
-        end(transfer, .failed(.addressRefused))
-        return true
-      }
-      launch(transfer, addresses: [])
+      connect(transfer, addresses: [address])
     } else {
       resolve(transfer, now: now)
     }
@@ -132,6 +143,8 @@ package final class OutgoingHTTP: @unchecked Sendable {
   /// Cancels all requests, closes all connections and ends the resolver's thread, after the lookup
   /// in progress.
   package func stop() {
+    // The queued ones first, so that none of them runs in the place of another.
+    for transfer in transfers.values where transfer.state != .running { remove(transfer) }
     for transfer in transfers.values { remove(transfer) }
     ended.removeAll()
     resolver.stop()
@@ -143,63 +156,84 @@ package final class OutgoingHTTP: @unchecked Sendable {
     let name = transfer.request.destination.host
     if let addresses = cache.addresses(of: name, now: now) {
       connect(transfer, addresses: addresses)
-    } else if waiting[name] != nil {
-      waiting[name]?.append(transfer.id)
+    } else if resolving[name] != nil {
+      resolving[name]?.append(transfer)
     } else if resolver.offer(name, until: transfer.deadline) {
-      waiting[name] = [transfer.id]
+      resolving[name] = [transfer]
     } else {
       end(transfer, .failed(.resolverBusy))
     }
   }
 
   private func take(_ answer: HostResolver.Answer, now: UInt64) {
-    let ids = waiting.removeValue(forKey: answer.name) ?? []
+    let transfers = resolving.removeValue(forKey: answer.name) ?? []
     if let addresses = answer.addresses {
       cache.insert(addresses, for: answer.name, now: now)
     }
-    for id in ids {
-      // A cancelled one is gone, and its id may have been given to a request for another name.
-      guard let transfer = transfers[id], transfer.easy == nil,
-        transfer.request.destination.host == answer.name
-      else { continue }
+    for transfer in transfers {
       if let addresses = answer.addresses {
         connect(transfer, addresses: addresses)
       } else {
-        // The first that waited is late; those after it have more time.
+        // The lookup was late for the first that waited; those after it have more time.
         resolve(transfer, now: now)
       }
     }
   }
 
+  /// Goes on with a transfer that has its addresses.
   private func connect(_ transfer: Transfer, addresses: [PeerAddress]) {
     guard !addresses.isEmpty else { return end(transfer, .failed(.nameUnknown)) }
-    // guard: resolved-addresses-checked
-    let allowed = addresses.filter(policy.allows)
-    guard !allowed.isEmpty else { return end(transfer, .failed(.addressRefused)) }
-    launch(transfer, addresses: allowed)
+    transfer.addresses = addresses.filter(policy.allows)
+    guard !transfer.addresses.isEmpty else { return end(transfer, .failed(.addressRefused)) }
+    // guard: origin-connections-bounded
+    if origins[transfer.origin, default: Origin()].runningCount >= limits.hostConnections {
+      transfer.state = .queued
+      origins[transfer.origin]?.queue.append(transfer)
+    } else {
+      run(transfer)
+    }
   }
 
   // MARK: Transfers
 
-  private func launch(_ transfer: Transfer, addresses: [PeerAddress]) {
+  private func run(_ transfer: Transfer) {
     guard
       let easy = transfer.prepare(
-        addresses: addresses, connectMilliseconds: limits.connectTimeout)
+        isPinned: pinsNames, authorities: authorities,
+        connectMilliseconds: limits.connectTimeout), multi.add(easy)
     else { return end(transfer, .failed(.unavailable)) }
-    guard multi.add(easy) else { return end(transfer, .failed(.unavailable)) }
-    ids[easy] = transfer.id
+    transfer.state = .running
+    running[easy] = transfer
+    origins[transfer.origin, default: Origin()].runningCount += 1
+  }
+
+  /// Runs the transfers of an origin that have waited longest, as far as connections are free.
+  private func runQueued(_ origin: String) {
+    while let entry = origins[origin], let next = entry.queue.first,
+      entry.runningCount < limits.hostConnections
+    {
+      origins[origin]?.queue.removeFirst()
+      run(next)
+    }
+    if let entry = origins[origin], entry.runningCount == 0, entry.queue.isEmpty {
+      origins[origin] = nil
+    }
   }
 
   private func advance() {
     let now = kernel.monotonicMilliseconds
     resolver.takeAnswers { take($0, now: now) }
     multi.perform { easy, result in
-      guard let id = ids[easy], let transfer = transfers[id] else { return }
+      guard let transfer = running[easy] else { return }
       end(transfer, transfer.outcome(result))
     }
+    // The queued ones first, so that none of them runs in the place of another.
     let late = transfers.values.filter { $0.deadline <= now }
+      .sorted { $0.state != .running && $1.state == .running }
     // guard: deadline-of-transfers
-    for transfer in late { end(transfer, .failed(transfer.timeoutFailure)) }
+    for transfer in late where transfers[transfer.id] === transfer {
+      end(transfer, .failed(transfer.timeoutFailure))
+    }
   }
 
   private func end(_ transfer: Transfer, _ outcome: OutgoingOutcome) {
@@ -208,10 +242,19 @@ package final class OutgoingHTTP: @unchecked Sendable {
   }
 
   private func remove(_ transfer: Transfer) {
-    if let easy = transfer.easy, ids.removeValue(forKey: easy) != nil {
-      multi.remove(easy)
-    }
     transfers[transfer.id] = nil
+    switch transfer.state {
+    case .resolving:
+      // The name stays, because its lookup goes on.
+      resolving[transfer.request.destination.host]?.removeAll { $0 === transfer }
+    case .queued:
+      origins[transfer.origin]?.queue.removeAll { $0 === transfer }
+    case .running:
+      guard let easy = transfer.easy, running.removeValue(forKey: easy) != nil else { return }
+      multi.remove(easy)
+      origins[transfer.origin]?.runningCount -= 1
+    }
+    runQueued(transfer.origin)
   }
 
   /// The time until the next deadline, at most this time (-1: without limit).
@@ -234,7 +277,12 @@ package final class OutgoingHTTP: @unchecked Sendable {
 
   private func checkInvariants() {
     assert(transfers.count <= limits.transfers)
-    assert(ids.count <= transfers.count)
-    assert(ids.values.allSatisfy { transfers[$0] != nil })
+    assert(running.values.allSatisfy { transfers[$0.id] === $0 && $0.state == .running })
+    assert(origins.values.reduce(0) { $0 + $1.runningCount } == running.count)
+    assert(origins.values.allSatisfy { $0.runningCount <= limits.hostConnections })
+    let waiting =
+      origins.values.reduce(0) { $0 + $1.queue.count }
+      + resolving.values.reduce(0) { $0 + $1.count }
+    assert(running.count + waiting == transfers.count)
   }
 }

@@ -2,7 +2,7 @@
 
 /// The answer of another server.
 package struct OutgoingAnswer: Equatable, Sendable {
-  /// From 200 to 599. A redirect is an answer like any other.
+  /// From 200 to 599, redirects included.
   package let status: Int
   /// The delay that `Retry-After` asks for, at most a day; nil without a valid one.
   package let retryAfterSeconds: Int64?

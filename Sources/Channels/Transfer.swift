@@ -13,6 +13,15 @@ internal import Reactor
 ///
 /// Invariant: `body` has at most `request.keptBodyBytes` bytes.
 @safe final class Transfer {
+  enum State {
+    /// The name is not resolved.
+    case resolving
+    /// As many requests to its origin as may have a connection are running.
+    case queued
+    /// libcurl has it.
+    case running
+  }
+
   let id: UInt64
   let request: OutgoingRequest
   /// Monotonic milliseconds at which it fails.
@@ -21,7 +30,12 @@ internal import Reactor
   /// Time of day in milliseconds when it began, for a `Retry-After` with a date.
   private let wallMilliseconds: Int64
 
-  /// Nil until the addresses are known.
+  var state = State.resolving
+  /// The origin of its destination, by which connections are counted.
+  let origin: String
+  /// The addresses that the policy allows; none for a host that is an address.
+  var addresses: [PeerAddress] = []
+  /// Nil until it runs.
   private(set) var easy: EasyHandle?
   private var fields: UnsafeMutablePointer<curl_slist>?
   private var pins: UnsafeMutablePointer<curl_slist>?
@@ -43,6 +57,7 @@ internal import Reactor
   ) {
     self.id = id
     self.request = request
+    origin = request.destination.origin
     self.policy = policy
     self.deadline = deadline
     self.wallMilliseconds = wallMilliseconds
@@ -58,17 +73,16 @@ internal import Reactor
   }
 
   /// Makes the handle; nil if memory runs out or libcurl lacks an option.
-  ///
-  /// `addresses` are those of the name that the policy allows; none for a host that is an address.
   func prepare(
-    addresses: [PeerAddress], connectMilliseconds: UInt64
+    isPinned: Bool, authorities: String?, connectMilliseconds: UInt64
   ) -> EasyHandle? {
     guard let handle = unsafe cu_easy_init() else { return nil }
     let easy = unsafe EasyHandle(raw: handle)
     self.easy = easy
     let isReady =
       unsafe setRequest(handle) && setTransport(handle, connectMilliseconds)
-      && setPins(handle, addresses) && setCallbacks(handle)
+      && (!isPinned || setPins(handle)) && setCallbacks(handle)
+      && (authorities == nil || cu_easy_set_text(handle, CURLOPT_CAINFO, authorities) == CURLE_OK)
     return isReady ? easy : nil
   }
 
@@ -136,7 +150,7 @@ internal import Reactor
   }
 
   /// Pins the name to its addresses, so that libcurl resolves nothing.
-  private func setPins(_ easy: UnsafeMutableRawPointer, _ addresses: [PeerAddress]) -> Bool {
+  private func setPins(_ easy: UnsafeMutableRawPointer) -> Bool {
     guard !addresses.isEmpty else { return request.destination.address != nil }
     let texts = addresses.map { $0.family == .ipv6 ? "[\($0.text)]" : $0.text }
     // `+`: the entry ends with libcurl's cache, and does not stay for ever.
@@ -231,7 +245,7 @@ internal import Reactor
 
   /// The failure of a transfer that has reached its deadline.
   var timeoutFailure: OutgoingFailure {
-    if easy == nil { return .nameTimedOut }
+    if state == .resolving { return .nameTimedOut }
     return hasOpened && !isConnected ? .connectTimedOut : .timedOut
   }
 

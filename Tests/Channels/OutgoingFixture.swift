@@ -1,9 +1,10 @@
 // A client for tests, with a name service of the test.
 
 import Broadcast
-import Channels
 import Reactor
 import Testing
+
+@testable import Channels
 
 /// A client that may connect to loopback, with the names of a table.
 ///
