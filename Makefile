@@ -185,6 +185,8 @@ $(setup): Makefile
 	pkg-config --exists sqlite3 2>/dev/null || missing+=(libsqlite3-dev)
 	pkg-config --exists zlib 2>/dev/null || missing+=(zlib1g-dev)
 	pkg-config --exists libcurl 2>/dev/null || missing+=(libcurl4-openssl-dev)
+	# The tests of TLS run its server.
+	command -v openssl >/dev/null || missing+=(openssl)
 	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 	if [ -n "$(models)" ]; then
 	  command -v spin >/dev/null || missing+=(spin)
@@ -200,7 +202,7 @@ $(setup): Makefile
 
 # The prerequisites of the end-to-end tests and of the browser client's tests: Node and Chromium,
 # React for the page that tests the hook, the TypeScript compiler that checks the types, and nginx
-# as the proxy, with a certificate that openssl makes.
+# as the proxy.
 $(test_setup): $(setup)
 	@missing=()
 	command -v node >/dev/null || missing+=(nodejs)
@@ -219,7 +221,6 @@ $(test_setup): $(setup)
 	    missing+=(chromium)
 	  fi
 	fi
-	command -v openssl >/dev/null || missing+=(openssl)
 	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing+=(nginx-light)
 	[ -n "$$(find /usr/share/fonts -name 'DejaVu*' -print -quit 2>/dev/null)" ] || \
 	  missing+=(fonts-dejavu-core)

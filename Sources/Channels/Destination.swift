@@ -116,9 +116,9 @@ package struct Destination: Sendable {
     // guard: host-labels
     guard labels.allSatisfy(isLabel), let last = labels.last else { throw .host }
     let name = String(decoding: bytes.map(lowercased), as: UTF8.self)
-    guard isNumeric(last) else { return (name, nil) }
     // guard: strict-ipv4
-    guard labels.count == 4, let address = PeerAddress(name) else { throw .host }
+    guard isNumeric(last) else { return (name, nil) }
+    guard let address = PeerAddress(name) else { throw .host }
     return (address.text, address)
   }
 

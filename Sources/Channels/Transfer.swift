@@ -46,6 +46,7 @@ internal import Reactor
   private var hasOpened = false
   private var isConnected = false
   private var headByteCount = 0
+  private var isHeadTooLong = false
   private var hasFinalHead = false
   private var retryAfter: Int64?
   private var bodyByteCount = 0
@@ -137,7 +138,9 @@ internal import Reactor
       // guard: no-redirects
       (CURLOPT_FOLLOWLOCATION, 0),
       (CURLOPT_NETRC, 0),
+      // guard: known-authority
       (CURLOPT_SSL_VERIFYPEER, 1),
+      // guard: certificate-of-the-host
       (CURLOPT_SSL_VERIFYHOST, 2),
       (CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2),
       (CURLOPT_CONNECTTIMEOUT_MS, Int(clamping: connectMilliseconds)),
@@ -199,7 +202,10 @@ internal import Reactor
   fileprivate func receiveHead(_ line: [UInt8]) -> Bool {
     headByteCount += line.count
     // guard: answer-head-bounded
-    guard headByteCount <= OutgoingLimits.headBytesLimit else { return false }
+    guard headByteCount <= OutgoingLimits.headBytesLimit else {
+      isHeadTooLong = true
+      return false
+    }
     // Trailers decide nothing.
     guard !hasFinalHead else { return true }
     let text = line.prefix { $0 != UInt8(ascii: "\r") && $0 != UInt8(ascii: "\n") }
@@ -239,7 +245,7 @@ internal import Reactor
           status: status, retryAfterSeconds: retryAfter, body: body, isBodyComplete: isComplete))
     }
     if hasRefusedAddress && !hasOpened { return .failed(.addressRefused) }
-    if headByteCount > OutgoingLimits.headBytesLimit { return .failed(.headTooLong) }
+    if isHeadTooLong { return .failed(.headTooLong) }
     return .failed(Transfer.failure(of: result))
   }
 

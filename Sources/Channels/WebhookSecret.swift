@@ -28,9 +28,9 @@ package struct WebhookSecret: Sendable, CustomStringConvertible, CustomDebugStri
     // Four characters for three bytes, so nothing longer is decoded.
     let textBytesLimit = (WebhookSecret.keyByteCounts.upperBound + 2) / 3 * 4
     let prefix = WebhookSecret.prefix.utf8
+    // guard: webhook-secret-length
     guard text.utf8.count <= prefix.count + textBytesLimit, text.utf8.starts(with: prefix),
       let key = Base64.decode(String(decoding: text.utf8.dropFirst(prefix.count), as: UTF8.self)),
-      // guard: webhook-secret-length
       WebhookSecret.keyByteCounts.contains(key.count)
     else { return nil }
     self.key = key

@@ -51,6 +51,7 @@ struct RetryTests {
     arguments: [
       "", ",", "5", "s", "5s,", ",5s", "5s,,5s", "0s", "05s", "-5s", "+5s", "5 s", " 5s", "5S",
       "5ms", "5.5s", "1e3s", "8d", "169h", "10081m", "604801s", "999999d", "1000000s",
+      "9223372036854775807d",
       "99999999999999999999s", String(repeating: "9", count: 200) + "s", "٥s", "5ſ",
       Array(repeating: "1s", count: 21).joined(separator: ","),
       String(repeating: ",", count: 1 << 20), String(repeating: "1", count: 1 << 20),

@@ -2,6 +2,7 @@
 
 import answers
 import browser
+import channels
 import client
 import extensions
 import fairness
@@ -36,6 +37,7 @@ GUARDS = (
     + client.GUARDS
     + extensions.GUARDS
     + answers.GUARDS
+    + channels.GUARDS
     + programs.GUARDS
     + storage.GUARDS
 )
