@@ -2,8 +2,8 @@
 //
 // The owner's thread calls `start`, and then `wait` in a loop, which moves all transfers on and
 // returns those that have ended. A transfer goes through three states: its name is being resolved,
-// it waits for one of the connections to its origin, or libcurl has it. The deadline is checked here
-// and not by libcurl, because it covers all three.
+// it waits for one of the connections to its origin, or libcurl has it. The deadline covers all
+// three, so it is checked here and not by libcurl.
 
 internal import Broadcast
 package import Reactor
@@ -27,8 +27,8 @@ package final class OutgoingHTTP: @unchecked Sendable {
   private let authorities: String?
   private let limits: OutgoingLimits
   private let kernel: Kernel
-  /// Tests clear it: libcurl then resolves a name itself, as if its addresses had changed since they
-  /// were checked.
+  /// Tests clear it: libcurl then resolves a name itself, as if its addresses had changed after
+  /// the check.
   var pinsNames = true
   /// Set by the first call of a debug build.
   private var owner: ThreadID?

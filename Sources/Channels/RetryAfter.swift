@@ -11,7 +11,7 @@ enum RetryAfter {
   /// The value of a line of a head, without white space around it, if the line is this field.
   static func value(ofField line: [UInt8]) -> [UInt8]? {
     guard line.count > name.count, line[name.count] == UInt8(ascii: ":"),
-      zip(line, name).allSatisfy({ $0 | 0x20 == $1 || $0 == $1 })
+      zip(line, name).allSatisfy({ $0 == $1 || $0 ^ 0x20 == $1 && $1 != UInt8(ascii: "-") })
     else { return nil }
     let isSpace: (UInt8) -> Bool = { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
     let value = line[(name.count + 1)...].drop(while: isSpace)

@@ -124,24 +124,28 @@ internal import Reactor
 
   private func setTransport(_ easy: UnsafeMutableRawPointer, _ connectMilliseconds: UInt64) -> Bool
   {
+    // An empty name disables the proxies of the environment.
+    // guard: no-proxy
+    let proxy = ""
+    // guard: no-redirects
+    let followsRedirects = 0
+    // guard: known-authority
+    let checksAuthority = 1
+    // guard: certificate-of-the-host
+    let checksHost = 2
     let texts: [(CURLoption, String)] = [
       (CURLOPT_PROTOCOLS_STR, "http,https"),
       (CURLOPT_REDIR_PROTOCOLS_STR, "http,https"),
-      // An empty name disables the proxies of the environment.
-      // guard: no-proxy
-      (CURLOPT_PROXY, ""),
+      (CURLOPT_PROXY, proxy),
     ]
     let numbers: [(CURLoption, Int)] = [
       (CURLOPT_NOSIGNAL, 1),
       (CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1),
       (CURLOPT_HTTP09_ALLOWED, 0),
-      // guard: no-redirects
-      (CURLOPT_FOLLOWLOCATION, 0),
+      (CURLOPT_FOLLOWLOCATION, followsRedirects),
       (CURLOPT_NETRC, 0),
-      // guard: known-authority
-      (CURLOPT_SSL_VERIFYPEER, 1),
-      // guard: certificate-of-the-host
-      (CURLOPT_SSL_VERIFYHOST, 2),
+      (CURLOPT_SSL_VERIFYPEER, checksAuthority),
+      (CURLOPT_SSL_VERIFYHOST, checksHost),
       (CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2),
       (CURLOPT_CONNECTTIMEOUT_MS, Int(clamping: connectMilliseconds)),
       (CURLOPT_BUFFERSIZE, 16 * 1_024),

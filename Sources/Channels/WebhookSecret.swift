@@ -5,9 +5,7 @@ internal import Wire
 /// A key that an endpoint and the server share: `whsec_` and the Base64 of 24 to 64 bytes.
 ///
 /// No description, dump or interpolation shows the key; only `reveal` does.
-package struct WebhookSecret: Sendable, CustomStringConvertible, CustomDebugStringConvertible,
-  CustomReflectable
-{
+package struct WebhookSecret: Sendable {
   /// Bytes of a key.
   package static let keyByteCounts = 24...64
   /// Bytes of a key that the server makes.
@@ -38,7 +36,9 @@ package struct WebhookSecret: Sendable, CustomStringConvertible, CustomDebugStri
 
   /// The text form, for the endpoint's owner and for the store.
   package func reveal() -> String { WebhookSecret.prefix + Base64.encode(key) }
+}
 
+extension WebhookSecret: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
   package var description: String { "a webhook secret" }
   package var debugDescription: String { description }
   package var customMirror: Mirror { Mirror(self, children: []) }

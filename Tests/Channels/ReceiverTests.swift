@@ -28,7 +28,8 @@ struct ReceiverTests {
     Case("a body until the end", "\(ok)\r\nabc", .answer(200, "abc")),
     Case("an answer of HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\nabc", .answer(200, "abc")),
     Case(
-      "chunks", "\(ok)Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", .answer(200, "abc")),
+      "chunks", "\(ok)Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+      .answer(200, "abc")),
     Case("an interim answer", "HTTP/1.1 103 X\r\nRetry-After: 5\r\n\r\n\(ok)\r\n", .answer(200)),
     Case("an error", "HTTP/1.1 500 X\r\nContent-Length: 4\r\n\r\noops", .answer(500, "oops")),
     Case("gone", "HTTP/1.1 410 X\r\nContent-Length: 0\r\n\r\n", .answer(410)),

@@ -223,9 +223,12 @@ struct TransferTests {
   func proxy() async {
     await #expect(processExitsWith: .success) {
       for name in ["http_proxy", "all_proxy", "ALL_PROXY"] { setenv(name, "http://127.0.0.1:1", 1) }
-      let server = TransferTests.quick()
-      let outcome = try OutgoingFixture().outcome(server.url())
-      exit(outcome == .answer(200) ? 0 : 1)
+      // `exit` would leave the threads of the server.
+      func outcome() throws -> OutgoingOutcome {
+        let server = TransferTests.quick()
+        return try OutgoingFixture().outcome(server.url())
+      }
+      exit(try outcome() == .answer(200) ? 0 : 1)
     }
   }
 
@@ -233,12 +236,14 @@ struct TransferTests {
   func brokenPipe() async {
     await #expect(processExitsWith: .success) {
       signal(SIGPIPE, SIG_DFL)
-      let server = ScriptedServer { peer in _ = peer.waitForInput(milliseconds: -1) }
-      let fixture = try OutgoingFixture()
-      let body = String(repeating: "u", count: 1 << 20)
-      for id in 1...UInt64(16) { try fixture.start(server.url(), id: id, body: body) }
-      let outcomes = try fixture.results(16)
-      exit(outcomes.values.allSatisfy { $0 == .failed(.connectionLost) } ? 0 : 1)
+      func outcomes() throws -> [UInt64: OutgoingOutcome] {
+        let server = ScriptedServer { peer in _ = peer.waitForInput(milliseconds: -1) }
+        let fixture = try OutgoingFixture()
+        let body = String(repeating: "u", count: 1 << 20)
+        for id in 1...UInt64(16) { try fixture.start(server.url(), id: id, body: body) }
+        return try fixture.results(16)
+      }
+      exit(try outcomes().values.allSatisfy { $0 == .failed(.connectionLost) } ? 0 : 1)
     }
   }
 }

@@ -155,7 +155,7 @@ GUARDS = [
         None,
         "a proxy of the environment is not used",
         "no-proxy",
-        replace("CURLOPT_PROXY", "CURLOPT_USERAGENT"),
+        replace('""', '"http://127.0.0.1:1"'),
         (unit("TransferTests/proxy"),),
     ),
     Guard(

@@ -39,6 +39,12 @@ struct SystemTests {
     #expect(HostLookup.numericAddress(of: "127.0.0.1") == "127.0.0.1")
     #expect(HostLookup.numericAddress(of: "::1") == "::1")
     #expect(HostLookup.numericAddress(of: "not a host") == nil)
+    #expect(HostLookup.addresses(of: "127.0.0.1").map(\.text) == ["127.0.0.1"])
+    #expect(HostLookup.addresses(of: "::1").map(\.text) == ["::1"])
+    #expect(HostLookup.addresses(of: "::ffff:127.0.0.1").map(\.text) == ["127.0.0.1"])
+    #expect(HostLookup.addresses(of: "not a host").isEmpty)
+    let local = HostLookup.addresses(of: "localhost")
+    #expect(!local.isEmpty && local.allSatisfy(\.isLoopback))
   }
 
   @Test("the processor count is positive, and the limit of open files is raised to its maximum")

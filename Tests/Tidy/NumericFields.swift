@@ -65,7 +65,7 @@ enum NumericFields {
     hunted(
       "Notifications/PreferencesParser.swift twoDigits", "Notifications/Preferences", "everyText"),
     hunted("Notifications/RecoveryID.swift init", "Notifications/RecoveryID", "refused"),
-    hunted("Channels/RetryAfter.swift seconds", "Channels/Receiver", "answers"),
+    hunted("Channels/RetryAfter.swift seconds", "Channels/RetryAfter", "seconds"),
     hunted("Channels/RetrySchedule.swift seconds", "Channels/Retry", "refused"),
     Place(
       name: "Server/HTTP/Endpoints/Inbox.swift number",

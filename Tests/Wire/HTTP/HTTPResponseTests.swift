@@ -181,5 +181,26 @@ struct HTTPResponseTests {
     ] as [(Int64, String)])
   func dates(seconds: Int64, expected: String) {
     #expect(HTTPDate.string(seconds: seconds) == expected)
+    let clamped = min(max(seconds, -62_167_219_200), 253_402_300_799)
+    #expect(HTTPDate.seconds(expected) == clamped)
+  }
+
+  @Test(
+    "a date in another spelling is none",
+    arguments: [
+      "", "0", "Sun, 06 Nov 1994 08:49:37", "Mon, 06 Nov 1994 08:49:37 GMT",
+      "sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 nov 1994 08:49:37 GMT",
+      "Sun, 6 Nov 1994 08:49:37 GMT", "Sun,  6 Nov 1994 08:49:37 GMT",
+      "Sun, 06 Nov 1994 08:49:37 UTC", "Sun, 06 Nov 1994 08:49:37 GMT ",
+      " Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:49:37 GMT",
+      "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:60 GMT",
+      "Sun, 00 Nov 1994 08:49:37 GMT", "Wed, 31 Nov 1994 08:49:37 GMT",
+      "Mon, 29 Feb 1999 00:00:00 GMT", "Sun, 06-Nov-1994 08:49:37 GMT",
+      "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
+      "Sun, +6 Nov 1994 08:49:37 GMT", "Sun, 06 Nov -994 08:49:37 GMT",
+      "Sun, 06 Nov 19é4 08:49:37 GMT", String(repeating: "9", count: 1 << 20),
+    ])
+  func otherDates(text: String) {
+    #expect(HTTPDate.seconds(text) == nil)
   }
 }
