@@ -214,7 +214,10 @@ struct TransferTests {
 
   @Test("a receiver without TLS fails an https request")
   func noTLS() throws {
-    let server = ScriptedServer { peer in peer.send("HTTP/1.1 200 OK\r\n\r\n") }
+    let server = ScriptedServer { peer in
+      peer.send("HTTP/1.1 200 OK\r\n\r\n")
+      peer.waitForEnd()
+    }
     let fixture = try OutgoingFixture()
     #expect(try fixture.outcome("https://127.0.0.1:\(server.port)/") == .failed(.tlsFailed))
   }
