@@ -43,7 +43,7 @@ static struct {
   FUNCTIONS(FIELD)
 #undef FIELD
 } library;
-static const char *load_error = "nothing: it was not tried";
+static const char *load_error = "it was not loaded";
 
 int cu_load(void) {
   void *file = dlopen("libcurl.so.4", RTLD_LAZY | RTLD_LOCAL);
@@ -89,10 +89,6 @@ CURLcode cu_easy_set_size(CURL *easy, CURLoption option, int64_t value) {
 
 CURLcode cu_easy_set_text(CURL *easy, CURLoption option, const char *text) {
   return library.curl_easy_setopt(easy, option, text);
-}
-
-CURLcode cu_easy_set_pointer(CURL *easy, CURLoption option, const void *value) {
-  return library.curl_easy_setopt(easy, option, value);
 }
 
 CURLcode cu_easy_set_list(CURL *easy, CURLoption option, struct curl_slist *list) {

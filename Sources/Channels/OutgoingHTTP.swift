@@ -65,7 +65,9 @@ package final class OutgoingHTTP: @unchecked Sendable {
     policy: AddressPolicy, limits: OutgoingLimits = OutgoingLimits(), kernel: Kernel,
     authorities: String? = nil, lookup: @escaping @Sendable (String) -> [PeerAddress]
   ) throws {
-    precondition(limits.transfers > 0, "\(limits.transfers) transfers")
+    precondition(
+      limits.transfers > 0 && limits.hostConnections > 0,
+      "\(limits.transfers) transfers, \(limits.hostConnections) for one origin")
     let multi = try CurlMulti(limits: limits)
     let parker = Parker(wake: { multi.wake() })
     self.multi = multi
@@ -88,7 +90,7 @@ package final class OutgoingHTTP: @unchecked Sendable {
 
   /// Begins a request; false if as many as `limits.transfers` are in flight.
   ///
-  /// Its result comes from `wait` with this id, which no other request in flight has.
+  /// Its result comes from `wait` with this id, which no other request has until then.
   package func start(_ request: OutgoingRequest, id: UInt64) -> Bool {
     assertOnOwnersThread()
     precondition(transfers[id] == nil, "request \(id) is in flight")
@@ -107,10 +109,10 @@ package final class OutgoingHTTP: @unchecked Sendable {
     return true
   }
 
-  /// Cancels a request: its connection is closed, no further byte of it leaves, and it has no
-  /// result.
+  /// Cancels a request: its connection is closed, and it has no result.
   ///
-  /// An id that is not in flight is ignored.
+  /// Bytes that the kernel has already accepted still leave, and no others. An id that is not in
+  /// flight is ignored.
   package func cancel(_ id: UInt64) {
     assertOnOwnersThread()
     if let transfer = transfers[id] { remove(transfer) }
@@ -280,9 +282,9 @@ package final class OutgoingHTTP: @unchecked Sendable {
     assert(running.values.allSatisfy { transfers[$0.id] === $0 && $0.state == .running })
     assert(origins.values.reduce(0) { $0 + $1.runningCount } == running.count)
     assert(origins.values.allSatisfy { $0.runningCount <= limits.hostConnections })
-    let waiting =
-      origins.values.reduce(0) { $0 + $1.queue.count }
-      + resolving.values.reduce(0) { $0 + $1.count }
-    assert(running.count + waiting == transfers.count)
+    assert(running.count + queuedCount + resolvingCount == transfers.count)
   }
+
+  private var queuedCount: Int { origins.values.reduce(0) { $0 + $1.queue.count } }
+  private var resolvingCount: Int { resolving.values.reduce(0) { $0 + $1.count } }
 }

@@ -33,7 +33,7 @@ internal import Reactor
   var state = State.resolving
   /// The origin of its destination, by which connections are counted.
   let origin: String
-  /// The addresses that the policy allows; none for a host that is an address.
+  /// The addresses that the policy allows; not empty when it is prepared.
   var addresses: [PeerAddress] = []
   /// Nil until it runs.
   private(set) var easy: EasyHandle?
@@ -99,7 +99,7 @@ internal import Reactor
     }
     for line in lines {
       // SAFETY: the text is copied; the list is freed with this transfer.
-      guard let longer = unsafe cu_list_append(list, line) else { break }
+      guard let longer = unsafe cu_list_append(list, line) else { return false }
       unsafe list = longer
       unsafe fields = longer
     }
@@ -158,7 +158,7 @@ internal import Reactor
 
   /// Pins the name to its addresses, so that libcurl resolves nothing.
   private func setPins(_ easy: UnsafeMutableRawPointer) -> Bool {
-    guard !addresses.isEmpty else { return request.destination.address != nil }
+    guard request.destination.address == nil else { return true }
     let texts = addresses.map { $0.family == .ipv6 ? "[\($0.text)]" : $0.text }
     // `+`: the entry ends with libcurl's cache, and does not stay for ever.
     let pin =

@@ -58,6 +58,14 @@ struct NameTests {
     #expect(try fixture.outcome(server.url(host: "a.example")) == .answer(200, "a.example"))
   }
 
+  @Test("an IPv6 address is connected to, by itself and as a name's")
+  func ipv6() throws {
+    let server = Self.echo("::1")
+    let fixture = try OutgoingFixture(allowing: ["::1"], lookup: { _ in ["::1"] })
+    #expect(try fixture.outcome("http://[::1]:\(server.port)/") == .answer(200))
+    #expect(try fixture.outcome(server.url(host: "a.example")) == .answer(200, "a.example"))
+  }
+
   @Test(
     "an address that is not public is refused, by itself and as a name's",
     arguments: AddressPolicyTests.refused4 + AddressPolicyTests.refused6)

@@ -93,7 +93,7 @@ struct TransferTests {
     #expect(fixture.client.freeCount == OutgoingLimits.transferCountLimit)
   }
 
-  @Test("no further byte of a request leaves after it was cancelled")
+  @Test("the rest of a request does not leave after it was cancelled")
   func cancelledUpload() throws {
     let isConnected = Guarded(false)
     let mayRead = Guarded(false)

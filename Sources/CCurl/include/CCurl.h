@@ -22,7 +22,7 @@
 /// once in the process, before any other thread calls a function of this header.
 int cu_load(void);
 
-/// The reason why `cu_load` failed, as a sentence's object: constant, or valid until the next call.
+/// The reason why `cu_load` failed: constant, or valid until the next call.
 const char *cu_load_error(void);
 
 /// The version of the library, as `7.88.1`.
@@ -55,8 +55,6 @@ CURLcode cu_easy_set_long(CURL *easy, CURLoption option, long value);
 CURLcode cu_easy_set_size(CURL *easy, CURLoption option, int64_t value);
 /// Sets an option whose text libcurl copies.
 CURLcode cu_easy_set_text(CURL *easy, CURLoption option, const char *_Nullable text);
-/// Sets an option that is an address: the memory must outlive the transfer.
-CURLcode cu_easy_set_pointer(CURL *easy, CURLoption option, const void *_Nullable value);
 /// Sets a list, which must outlive the transfer.
 CURLcode cu_easy_set_list(CURL *easy, CURLoption option, struct curl_slist *_Nullable list);
 /// Sets the body of the request to a copy of `count` bytes.
