@@ -60,12 +60,14 @@ let package = Package(
     .target(
       name: "Storage",
       dependencies: [
-        "Algorithms", "Notifications", "Broadcast", "Cryptography", "Reactor", "CSQLite",
+        "Algorithms", "Notifications", "Broadcast", "Cryptography", "Reactor", "Wire", "CSQLite",
       ],
       swiftSettings: strict),
     .target(
       name: "Channels",
-      dependencies: ["Notifications", "Broadcast", "Reactor", "Wire", "Cryptography", "CCurl"],
+      dependencies: [
+        "Algorithms", "Notifications", "Broadcast", "Reactor", "Wire", "Cryptography", "CCurl",
+      ],
       swiftSettings: strict),
     .target(
       name: "Server",
@@ -85,7 +87,7 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "CarillonCommand",
-      dependencies: ["Reactor", "Wire", "Tokens", "Server", "LoadClient"],
+      dependencies: ["Channels", "Reactor", "Wire", "Tokens", "Server", "LoadClient"],
       swiftSettings: strict),
 
     .executableTarget(name: "Baseline", path: "Benchmarks/Baseline", cSettings: c),

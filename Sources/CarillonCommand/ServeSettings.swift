@@ -1,6 +1,7 @@
 // The settings of a server and the source of each value: flags win over the environment, the
 // environment over defaults.
 
+internal import Channels
 internal import Reactor
 internal import Server
 internal import Tokens
@@ -78,6 +79,12 @@ struct ServeSettings {
       "publish-rate", "N[/BURST]", environment: ["CARILLON_PUBLISH_RATE"],
       "requests per publisher and second; 0 is no limit (0)"),
     Flag(
+      "allow-private-destinations", nil, environment: ["CARILLON_ALLOW_PRIVATE_DESTINATIONS"],
+      "webhooks may have private and loopback addresses"),
+    Flag(
+      "webhook-retries", "LIST", environment: ["CARILLON_WEBHOOK_RETRIES"],
+      "delays before the attempts after a failed one (\(RetrySchedule.standard))"),
+    Flag(
       "socketio-recovery", "asked|on|off", environment: ["CARILLON_SOCKETIO_RECOVERY"],
       "Socket.IO connection state recovery: for clients that ask with since, all or none (asked)"),
     Flag(
@@ -151,9 +158,21 @@ struct ServeSettings {
     if let rooms { configuration.roomPolicy = rooms }
     try readQuotas(arguments)
     try readSocketIO(arguments)
+    try readWebhooks(arguments)
     let level = try arguments.choice(
       "log-level", "error, warning, info or debug", LogLevel.init(name:))
     if let level { configuration.logLevel = level }
+  }
+
+  private mutating func readWebhooks(_ arguments: Arguments) throws(UsageError) {
+    configuration.addressPolicy = AddressPolicy(
+      allowsPrivateDestinations: try arguments.isOn("allow-private-destinations"))
+    guard let text = arguments.value("webhook-retries") else { return }
+    do throws(RetryScheduleError) {
+      configuration.webhookRetries = try RetrySchedule(parsing: text)
+    } catch {
+      throw UsageError("--webhook-retries: \(error)")
+    }
   }
 
   private mutating func readSocketIO(_ arguments: Arguments) throws(UsageError) {
@@ -203,7 +222,8 @@ struct ServeSettings {
       "jwt-require-exp": "on", "log-level": "info",
       "backlog-bytes": "\(limits.backlogBytesLimit)", "dev": "off", "pin": "off",
       "message-bytes": "\(limits.messageBytesLimit)",
-      "socketio-recovery": "asked",
+      "socketio-recovery": "asked", "allow-private-destinations": "off",
+      "webhook-retries": "\(RetrySchedule.standard)",
       "socketio-ping-interval": "\(engine.pingIntervalMilliseconds)",
       "socketio-ping-timeout": "\(engine.pingTimeoutMilliseconds)", "rooms": "open",
       "connections-per-address": "\(Limits.standardConnectionsPerAddress)",

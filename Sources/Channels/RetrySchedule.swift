@@ -16,7 +16,7 @@ package enum RetryScheduleError: Error, CaseIterable, CustomStringConvertible {
 /// The delays between the attempts of a delivery.
 ///
 /// Invariant: there are 1 to 20 delays, each of 1 s to 7 days.
-package struct RetrySchedule: Equatable, Sendable {
+package struct RetrySchedule: Equatable, Sendable, CustomStringConvertible {
   /// Delays of a schedule.
   package static let delayCountLimit = 20
   /// The longest delay.
@@ -36,6 +36,16 @@ package struct RetrySchedule: Equatable, Sendable {
   package let delaySeconds: [Int64]
 
   private init(_ delaySeconds: [Int64]) { self.delaySeconds = delaySeconds }
+
+  /// The text that `init(parsing:)` takes.
+  package var description: String {
+    delaySeconds.map { seconds in
+      for (unit, factor) in [("d", 86_400), ("h", 3_600), ("m", 60)] as [(String, Int64)] {
+        if seconds.isMultiple(of: factor) { return "\(seconds / factor)\(unit)" }
+      }
+      return "\(seconds)s"
+    }.joined(separator: ",")
+  }
 
   /// Parses delays that are separated by commas, as in `5s,5m,2h,1d`.
   package init(parsing text: String) throws(RetryScheduleError) {

@@ -4,6 +4,7 @@
 // old message that is sent again by someone else.
 
 internal import Cryptography
+package import Notifications
 internal import Wire
 
 /// The fields that sign a webhook.

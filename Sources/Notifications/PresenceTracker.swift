@@ -31,6 +31,8 @@ package struct PresenceTracker: Sendable {
     /// Whether the room has the status already: only members that entered while the user was away
     /// need the update, or that were listed another status.
     package var isReturn = false
+    /// Whether the user has gone offline: its grace period is over.
+    package var isOffline = false
   }
 
   private struct Visit {
@@ -197,7 +199,7 @@ package struct PresenceTracker: Sendable {
   package mutating func expire(at now: UInt64) -> Notice? {
     if let notice = notifyChange(at: now) { return notice }
     guard let user = departures.takeFirst(dueAt: now) else { return nil }
-    let nobody = Notice(update: PresenceUpdate(user: user, status: .offline), rooms: [])
+    var nobody = Notice(update: PresenceUpdate(user: user, status: .offline), rooms: [])
     guard var entry = entries[TextKey(user)] else { return nobody }
     guard let leftAt = entry.leftAt else {
       // The user is connected: remove it from the rooms that it did not re-enter.
@@ -210,8 +212,10 @@ package struct PresenceTracker: Sendable {
     // The user returned and left again: the later departure's deadline applies.
     guard leftAt &+ graceMilliseconds <= now else { return nobody }
     entry.status = .offline
-    let notice = notice(of: user, &entry, at: now, isLast: true)
+    var notice = notice(of: user, &entry, at: now, isLast: true)
     entries[TextKey(user)] = nil
+    nobody.isOffline = true
+    notice?.isOffline = true
     // Release the capacity after a mass departure.
     if entries.isEmpty { entries = [:] }
     return notice ?? nobody

@@ -24,6 +24,11 @@ package protocol Store: Sendable {
   var status: StoreStatus { get }
   var metrics: StoreMetrics { get }
 
+  /// Has `observer` called after each commit that adds deliveries or changes endpoints.
+  ///
+  /// It is called on the store's thread, after the commit and before the replies, and must not
+  /// wait. Of two observers the later one is called.
+  func observeOutbox(_ observer: @escaping @Sendable (OutboxNews) -> Void)
   /// Checks that a command could be carried out now, and replies with the status found.
   ///
   /// The store commits a row, unless it has committed one within the last second, and looks at its
@@ -129,6 +134,8 @@ package enum StoreCommand: Sendable {
   /// Removes from every inbox the notifications that expired by then, and forgets the expired kept
   /// rooms, up to a limit per command.
   case expire(at: Int64)
+  /// Changes the outbox or its endpoints.
+  case outbox(OutboxCommand)
 }
 
 extension StoreCommand {
@@ -136,7 +143,7 @@ extension StoreCommand {
   package var isOfUser: Bool {
     switch self {
     case .change, .changeGroup, .setPreferences, .keepRooms: true
-    case .check, .publish, .findKey, .recount, .expire: false
+    case .check, .publish, .findKey, .recount, .expire, .outbox: false
     }
   }
 }
@@ -199,6 +206,8 @@ package enum StoreOutcome: Sendable, Equatable {
   case saved
   /// Durable. More may be due if this command reached its limit.
   case expired(hasMore: Bool)
+  /// Durable.
+  case outbox(OutboxOutcome)
   /// Nothing was stored: the publisher or the user is at a limit of its own.
   case refused(StoreRefusal)
   /// Nothing was stored; the same command may succeed shortly.
@@ -216,6 +225,8 @@ package enum StoreRefusal: Sendable, Equatable {
   case keys(limit: Int)
   /// The user has as many changes of its whole inbox under way.
   case changes(limit: Int)
+  /// The store has as many webhook endpoints.
+  case webhooks(limit: Int)
 }
 
 /// A query to the store.
@@ -245,10 +256,13 @@ package enum StoreQuery: Sendable {
   case preferences(user: UserID)
   /// The rooms kept for the user's session.
   case keptRooms(session: RecoveryID, user: UserID)
+  /// A page of the outbox, or its endpoints.
+  case outbox(OutboxQuery)
 
-  /// The user of the query.
+  /// The user of the query; empty for one about the outbox.
   package var user: UserID {
     switch self {
+    case .outbox: ""
     case .page(let user, _, _, _, _, _, _), .counts(let user), .position(let user),
       .missed(let user, _, _), .preferences(let user), .keptRooms(_, let user):
       user
@@ -289,6 +303,7 @@ package enum StoreAnswer: Sendable {
   ///
   /// The caller cannot distinguish these cases.
   case keptRooms([RoomName])
+  case outbox(OutboxAnswer)
   case failed(reason: String)
 }
 
@@ -341,6 +356,7 @@ package struct StoreMetrics: Sendable, Equatable {
   package var corruptRows = 0
   /// The row that failed its checksum last.
   package var lastCorruption: String?
+  package var outbox = OutboxMetrics()
 
   package init() {}
 }

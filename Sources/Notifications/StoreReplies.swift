@@ -107,6 +107,16 @@ extension TypedQuery<Preferences> {
   }
 }
 
+extension TypedQuery<OutboxAnswer> {
+  /// A page of the outbox, or its endpoints.
+  package static func outbox(_ query: OutboxQuery) -> Self {
+    Self(query: .outbox(query)) { answer in
+      guard case .outbox(let answer) = answer else { return nil }
+      return answer
+    }
+  }
+}
+
 /// The reason why a command has no reply of its own; see `StoreOutcome`.
 package enum StoreFailure: Error, Sendable, Equatable {
   case unavailable(reason: String)
@@ -154,7 +164,7 @@ package struct OutcomeReader<Reply: Sendable>: Sendable {
     case .readOnly(let reason): return .failure(.readOnly(reason: reason))
     case .unknown(let reason): return .failure(.unknown(reason: reason))
     case .refused(let refusal): return .failure(.refused(refusal))
-    case .published, .repeated, .conflict, .unknownKey, .changed, .saved, .expired: break
+    case .published, .repeated, .conflict, .unknownKey, .changed, .saved, .expired, .outbox: break
     }
     guard let reply = unwrap(outcome) else {
       assertionFailure("the store answered a command with \(outcome)")
@@ -221,6 +231,16 @@ extension TypedCommand<Void> {
     Self(command: .setPreferences(user: user, preferences)) { outcome in
       guard case .saved = outcome else { return nil }
       return ()
+    }
+  }
+}
+
+extension TypedCommand<OutboxOutcome> {
+  /// Changes the outbox or its endpoints.
+  package static func outbox(_ command: OutboxCommand) -> Self {
+    Self(command: .outbox(command)) { outcome in
+      guard case .outbox(let outcome) = outcome else { return nil }
+      return outcome
     }
   }
 }

@@ -1,6 +1,7 @@
 // A server: builds shards, store and ring, and starts, drains and stops them.
 
 internal import Broadcast
+internal import Channels
 internal import Notifications
 package import Reactor
 internal import Storage
@@ -54,10 +55,12 @@ package final class CarillonServer: Sendable {
     let log = Log(level: configuration.logLevel)
     let store = try CarillonServer.open(configuration, ring, kernel, log)
     dataPath = store.path
+    let mailboxes = parkers.map { Mailbox<ShardMessage>(capacity: .max, parker: $0) }
+    let webhooks = try CarillonServer.startWebhooks(store, configuration, kernel, log, mailboxes)
     core = ServerCore(
       configuration: configuration, kernel: kernel, ring: ring, parkers: parkers,
-      mailboxes: parkers.map { Mailbox<ShardMessage>(capacity: .max, parker: $0) }, store: store,
-      log: log, otherFileCount: ProcessResources.openFileCount)
+      mailboxes: mailboxes, store: store, webhooks: webhooks, log: log,
+      otherFileCount: ProcessResources.openFileCount)
     threads = try CarillonServer.startShards(core, sockets)
   }
 
@@ -119,6 +122,30 @@ package final class CarillonServer: Sendable {
     }
   }
 
+  /// Starts the thread that sends webhooks, or closes the store and throws.
+  private static func startWebhooks(
+    _ store: SQLiteStore, _ configuration: Configuration, _ kernel: Kernel, _ log: Log,
+    _ mailboxes: [Mailbox<ShardMessage>]
+  ) throws(ServerError) -> WebhookSender {
+    do throws(SystemError) {
+      return try WebhookSender(
+        WebhookContext(
+          store: store, kernel: kernel, schedule: configuration.webhookRetries,
+          policy: configuration.addressPolicy, userAgent: "Carillon/\(version)"
+        ) { notice in
+          switch notice {
+          case .types(let types):
+            for mailbox in mailboxes { mailbox.append(.webhookTypes(types)) }
+          case .error(let text):
+            log.write(.error, at: kernel.wallMilliseconds, text)
+          }
+        })
+    } catch {
+      store.close()
+      throw .system(error)
+    }
+  }
+
   /// Starts the threads of all shards, or none.
   private static func startShards(
     _ core: ServerCore, _ sockets: [ShardSockets]
@@ -149,6 +176,7 @@ package final class CarillonServer: Sendable {
     } catch {
       mayRun.withLock { $0 = false }
       for thread in threads { thread.join() }
+      core.webhooks?.stop()
       core.store.close()
       throw .system(error)
     }
@@ -189,6 +217,8 @@ package final class CarillonServer: Sendable {
     {
       kernel.pause()
     }
+    // Its results go to the store, so it ends first.
+    core.webhooks?.stop()
     // The shards keep draining the ring while the store closes: it may still publish events.
     core.store.close()
     for mailbox in core.mailboxes { mailbox.append(.stop) }

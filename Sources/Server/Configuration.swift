@@ -2,6 +2,7 @@
 //
 // Only the limits here bound the server's memory, so each states its unit and its consequence.
 
+package import Channels
 internal import Delivery
 internal import Notifications
 package import Tokens
@@ -61,6 +62,10 @@ package struct Configuration: Sendable {
   ///
   /// For development only: the reason helps an attacker as much as a developer.
   package var explainsRefusals = false
+  /// The addresses that requests to webhooks may go to.
+  package var addressPolicy = AddressPolicy()
+  /// When a failed delivery to a webhook is attempted again.
+  package var webhookRetries = RetrySchedule.standard
   /// The most verbose level that is written to the log.
   package var logLevel = LogLevel.info
   /// The limits.

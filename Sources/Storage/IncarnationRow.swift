@@ -76,18 +76,3 @@ final class IncarnationRow {
     RowChecksum.value(of: Array("\(incarnation.name) \(incarnation.start)".utf8))
   }
 }
-
-/// Random names of `[0-9a-z]`.
-enum RandomName {
-  static func make(characterCount: Int, _ kernel: Kernel) -> String {
-    let alphabet = Array("0123456789abcdefghijklmnopqrstuvwxyz".utf8)
-    var name: [UInt8] = []
-    while name.count < characterCount {
-      // 252 is seven times 36: larger bytes would make the first letters more likely.
-      for byte in kernel.randomBytes(count: 32) where byte < 252 && name.count < characterCount {
-        name.append(alphabet[Int(byte) % alphabet.count])
-      }
-    }
-    return String(decoding: name, as: UTF8.self)
-  }
-}

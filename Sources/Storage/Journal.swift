@@ -32,6 +32,20 @@ struct Submission: Sendable {
     case .changeGroup: StoreLimits.groupChangeLimit
     case .findKey, .setPreferences, .keepRooms, .recount, .check: 1
     case .expire: StoreConfiguration.defaultExpiryLimit
+    case .outbox(let command): command.rowCount
+    }
+  }
+}
+
+extension OutboxCommand {
+  /// Rows that the command may write.
+  fileprivate var rowCount: Int {
+    switch self {
+    case .create, .change, .delete, .test: 1
+    case .record(let events): max(1, events.count)
+    case .settle(let results): max(1, results.count)
+    case .replay: StoreLimits.replayLimit
+    case .sweep: StoreLimits.sweptDeliveriesLimit
     }
   }
 }
@@ -54,22 +68,30 @@ final class Journal {
   private var restFromLogPages = 0
   /// Asks the checkpointer to copy the log; false if it still has a request.
   var requestCheckpoint: () -> Bool = { false }
+  /// Called after a commit that adds deliveries or changes endpoints.
+  let outboxObserver: Guarded<(@Sendable (OutboxNews) -> Void)?>
   /// Changes of whole inboxes that need more steps, the next one first.
   private var sweeps: [(change: InboxSweep, reply: @Sendable (StoreOutcome) -> Void)] = []
 
   init(
     connection: consuming Connection, configuration: StoreConfiguration,
     condition: StoreCondition, directory: DataDirectory, lastOffset: UInt64,
-    incarnation: StoreHistory.Incarnation?, kernel: Kernel,
+    incarnation: StoreHistory.Incarnation?, runName: String, kernel: Kernel,
+    outboxObserver: Guarded<(@Sendable (OutboxNews) -> Void)?>,
     publish: @escaping @Sendable ([Event]) -> Void
   ) throws(StoreError) {
-    transaction = try JournalTransaction(connection, configuration, incarnation, kernel)
+    transaction = try JournalTransaction(
+      connection, configuration, incarnation, runName: runName, kernel)
+    self.outboxObserver = outboxObserver
     connection.countLogPages(into: logPages)
     self.connection = connection
     self.configuration = configuration
     self.condition = condition
     self.lastOffset = lastOffset
     self.kernel = kernel
+    if transaction.outbox.damagedCount > 0 {
+      condition.note(.damage("a webhook endpoint cannot be right"))
+    }
     transaction.fileCheck = FileCheck(
       directory: directory, condition: condition, kernel: kernel)
     self.publish = publish
@@ -154,6 +176,7 @@ final class Journal {
     for error in result.failures { condition.note(.failedCommand(reason: "\(error)")) }
     if !wasReady { condition.change(to: .ready) }
     if !result.events.isEmpty { publish(result.events) }
+    if !result.outboxNews.isEmpty { outboxObserver.withLock { $0 }?(result.outboxNews) }
     for (submission, outcome) in zip(group, result.outcomes) {
       if let outcome { submission.reply(outcome) }
     }
@@ -285,10 +308,22 @@ final class Journal {
       state.metrics.duplicateIDs += result.duplicateIDCount
       state.metrics.preferencesParsed += result.parsedPreferencesCount
       state.metrics.refusedCommands += result.failures.count
+      state.metrics.outbox.add(result.outbox)
       state.metrics.logPages = logPages.count
       state.metrics.largestGroup = max(state.metrics.largestGroup, commandCount)
       return state.status == .ready
     }
+  }
+}
+
+extension OutboxMetrics {
+  /// Adds the counts of a group; its size replaces the earlier one.
+  fileprivate mutating func add(_ group: OutboxMetrics) {
+    recorded += group.recorded
+    deliveries += group.deliveries
+    overflowed += group.overflowed
+    evicted += group.evicted
+    current = group.current
   }
 }
 

@@ -121,6 +121,7 @@ extension JournalTransaction {
         expiresAt: notification.expiresAt, groupKey: notification.groupKey))
     everyone.version = notification.offset
     group.storedCount += 1
+    try recordCreated(notification)
     group.events.append(
       Event(
         audience: .everyone, body: .storedForEveryone, timestamp: draft.createdAt,

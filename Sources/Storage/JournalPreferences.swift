@@ -34,10 +34,16 @@ extension JournalTransaction {
     }
   }
 
-  /// Counts a new notification; returns its user and whether it is silent.
+  /// Whether a user wants a new notification, by channel.
+  struct Wish {
+    var isMuted = false
+    var allowsWebhook = true
+  }
+
+  /// Counts a new notification; returns its user, and the user's wish.
   func countStored(
     _ draft: PendingNotification, offset: UInt64
-  ) throws(StoreError) -> (user: UserRow, isMuted: Bool) {
+  ) throws(StoreError) -> (user: UserRow, wish: Wish) {
     do throws(StoreError) {
       let counted = try countStored(draft, offset: offset, statements.addToCounts)
       guard counted.user.isDamaged else { return counted }
@@ -52,7 +58,7 @@ extension JournalTransaction {
 
   private func countStored(
     _ draft: PendingNotification, offset: UInt64, _ statement: borrowing Statement
-  ) throws(StoreError) -> (user: UserRow, isMuted: Bool) {
+  ) throws(StoreError) -> (user: UserRow, wish: Wish) {
     let content = draft.content
     statement.bind(1, draft.userID)
     statement.bind(2, content.priority == .low ? 1 : 0)
@@ -66,15 +72,18 @@ extension JournalTransaction {
       throw .sqlite(code: 0, message: "a user's counts are missing")
     }
     let user = UserRow(statement, newest: group.lastOffset)
-    guard statement.integer(UserRow.columnCount) != 0 else { return (user, false) }
+    guard statement.integer(UserRow.columnCount) != 0 else { return (user, Wish()) }
     // Without readable preferences everything rings, which is better than nothing.
     let preferences = try preferencesCache.preferences(
       of: user.key, version: statement.integer(UserRow.columnCount + 1)
     ) { () throws(StoreError) in try statements.preferences.document.read(of: user.key) }
-    let isMuted =
-      preferences?.isMuted(
-        type: content.type, priority: content.priority, createdAt: draft.createdAt) ?? false
-    return (user, isMuted)
+    guard let preferences else { return (user, Wish()) }
+    let isMuted = preferences.isMuted(
+      type: content.type, priority: content.priority, createdAt: draft.createdAt)
+    let rule = preferences.rule(for: content.type)
+    // guard: webhook-by-preference
+    let allowsWebhook = !rule.isMuted && rule.channels.webhook
+    return (user, Wish(isMuted: isMuted, allowsWebhook: allowsWebhook))
   }
 }
 

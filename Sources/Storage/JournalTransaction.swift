@@ -29,6 +29,8 @@ struct GroupResult {
   var repairs: [String] = []
   /// Whether a check wrote its row.
   var hasCheckedRow = false
+  var outbox = OutboxMetrics()
+  var outboxNews: OutboxNews = []
   /// Errors of commands that failed by themselves and are answered with `.unavailable`.
   var failures: [StoreError] = []
 }
@@ -90,6 +92,7 @@ final class JournalTransaction {
   var nextExpiry: Int64?
   var group = GroupResult(lastOffset: 0)
   let preferencesCache = PreferencesCache()
+  let outbox: JournalOutbox
   /// Looks at the files before a check writes.
   var fileCheck: FileCheck?
   /// The latest time of any command.
@@ -103,8 +106,9 @@ final class JournalTransaction {
 
   init(
     _ connection: borrowing Connection, _ configuration: StoreConfiguration,
-    _ incarnation: StoreHistory.Incarnation?, _ kernel: Kernel
+    _ incarnation: StoreHistory.Incarnation?, runName: String, _ kernel: Kernel
   ) throws(StoreError) {
+    outbox = try JournalOutbox(connection, configuration.outbox, runName: runName)
     incarnationRow = try IncarnationRow(connection)
     self.incarnation = incarnation
     statements = try JournalStatements(connection)
@@ -131,7 +135,7 @@ final class JournalTransaction {
     after lastOffset: UInt64, on connection: borrowing Connection
   ) throws(GroupFailure) -> GroupResult {
     var leftOut = CommandsLeftOut()
-    let before = (everyone, nextExpiry, recounts)
+    let before = (everyone, nextExpiry, recounts, outbox.state)
     begunRecounts = RecountQueue()
     let parsedBefore = preferencesCache.parseCount
     while true {
@@ -145,6 +149,9 @@ final class JournalTransaction {
         isCommitting = true
         try statements.commit.run()
         if group.lastOffset != lastOffset { incarnation = nil }
+        outbox.commit()
+        group.outbox = outbox.counts
+        group.outboxNews = outbox.news
         group.duplicateIDCount = leftOut.duplicateIDCount
         group.failures = leftOut.failures
         group.parsedPreferencesCount = preferencesCache.parseCount - parsedBefore
@@ -152,7 +159,7 @@ final class JournalTransaction {
         return group
       } catch {
         rollBack(connection)
-        (everyone, nextExpiry, recounts) = before
+        (everyone, nextExpiry, recounts, outbox.state) = before
         recounts.append(begunRecounts)
         // Now the commands of that user are refused, and the sweeps wait. Each retry has one more
         // recount, so this ends.
@@ -173,6 +180,7 @@ final class JournalTransaction {
     _ current: inout Int?, on connection: borrowing Connection
   ) throws(StoreError) {
     keys.beginGroup()
+    outbox.beginGroup()
     recountBudget = stepLimit
     try statements.begin.run()
     // First, because they began before these commands. One of them, so that a transaction visits
@@ -199,6 +207,8 @@ final class JournalTransaction {
   }
 
   private func finish(since lastOffset: UInt64) throws(StoreError) {
+    try recordChanges()
+    try outbox.finishGroup()
     try keys.finishGroup(hasChanges: group.lastOffset != lastOffset)
     if group.lastOffset != lastOffset {
       // With the first offset of this run, so that no offset exists without its incarnation.
@@ -284,6 +294,8 @@ final class JournalTransaction {
     case .expire(let time):
       clock = max(clock, time)
       return .expired(hasMore: try expire(at: time, on: connection))
+    case .outbox(let command):
+      return try outbox.execute(command, on: connection)
     }
   }
 
@@ -291,7 +303,8 @@ final class JournalTransaction {
 
   private func store(_ draft: PendingNotification, _ takenAt: UInt64?) throws(StoreError) {
     let offset = nextOffset()
-    let (row, isMuted) = try countStored(draft, offset: offset)
+    let (row, wish) = try countStored(draft, offset: offset)
+    let isMuted = wish.isMuted
     let notification = Notification(
       id: draft.id, userID: draft.userID, content: draft.content, createdAt: draft.createdAt,
       offset: offset, isMuted: isMuted)
@@ -303,6 +316,7 @@ final class JournalTransaction {
     try statements.insert.run()
     group.storedCount += 1
     if isMuted { group.mutedCount += 1 }
+    if wish.allowsWebhook { try recordCreated(notification) }
     group.events.append(
       Event(
         audience: .user(draft.userID),

@@ -41,6 +41,7 @@ final class Reader {
   private let row: Statement
   private let missedCount: Statement
   private let recount: Recount
+  private let outbox: OutboxReader
   /// The versions at which users' inboxes were compared with their counts, by the users' keys.
   private var compared: [Int64: UInt64] = [:]
   /// Asks the journal to recount a user.
@@ -70,6 +71,7 @@ final class Reader {
       WHERE user = ?1 AND (\(InboxClass.expression)) = ?2 AND offset > ?3 LIMIT ?4)
       """)
     recount = try Recount(connection)
+    outbox = try OutboxReader(connection)
     self.connection = connection
     self.requestRecount = requestRecount
     self.condition = condition
@@ -120,6 +122,8 @@ final class Reader {
       return .preferences(try readPreferences(of: user))
     case .keptRooms(let session, let user):
       return .keptRooms(try readKeptRooms(of: session, user: user))
+    case .outbox(let query):
+      return .outbox(try outbox.answer(query) { noteCorruption($0) })
     }
   }
 

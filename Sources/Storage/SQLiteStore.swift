@@ -25,6 +25,7 @@ package final class SQLiteStore: Store {
   private let checkpointer: Worker<CheckpointRequest>
   private let condition: StoreCondition
   private let checks: StoreCheck
+  private let outboxObserver: Guarded<(@Sendable (OutboxNews) -> Void)?>
   private let kernel: Kernel
   /// Nil once the store is closed.
   private let directory: Guarded<DataDirectory?>
@@ -50,11 +51,14 @@ package final class SQLiteStore: Store {
     }
     let (identity, history, incarnation) = try Self.readHistory(
       writer, hasLostCommit: hasLostCommit, kernel, condition)
+    let outboxObserver = Guarded<(@Sendable (OutboxNews) -> Void)?>(nil)
+    self.outboxObserver = outboxObserver
     let journal = try Worker<Submission>(capacity: configuration.queueCapacity, kernel: kernel)
     let loop = try Journal(
       connection: writer, configuration: configuration, condition: condition,
       directory: directory, lastOffset: identity.lastOffset, incarnation: incarnation,
-      kernel: kernel, publish: publish)
+      runName: RandomName.make(characterCount: 10, kernel), kernel: kernel,
+      outboxObserver: outboxObserver, publish: publish)
     try loop.endLiveRooms(at: kernel.wallMilliseconds + configuration.keptRoomsMilliseconds)
     condition.withLock { $0.nextExpiry = loop.nextExpiry }
     let checkpointer = try Self.startCheckpointer(configuration, directory, condition, kernel)
@@ -178,6 +182,10 @@ package final class SQLiteStore: Store {
     if !journal.offer(submission) {
       checks.end(.unavailable(reason: "the store's queue is full"), at: 0)
     }
+  }
+
+  package func observeOutbox(_ observer: @escaping @Sendable (OutboxNews) -> Void) {
+    outboxObserver.withLock { $0 = observer }
   }
 
   package func submit(

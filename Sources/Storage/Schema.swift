@@ -18,6 +18,10 @@
 //                   other row when it ends
 //     incarnation   the runs of servers that changed the store: each run's random name, and the
 //                   newest offset when it began
+//     webhook       the endpoints that receive events over HTTP; `webhook_gone` lists deleted ones
+//                   that still have deliveries to sweep
+//     outbox_event  the events that are on their way, with the message that is sent
+//     delivery      an event for one destination: its state, attempts and next time; see `Outbox`
 //     idempotency   the response for a repeated publish, kept for a day of the running time in
 //                   `store`; `idempotency_scope` has the number of keys of each publisher
 //
@@ -36,6 +40,7 @@ enum Schema {
   /// would be built in one transaction over all rows.
   static let migrations: [String] = [
     version1, version2, version3, version4, version5, version6, version7, version8, version9,
+    version10,
   ]
 
   private static let version1 = """
@@ -228,6 +233,52 @@ enum Schema {
     ) STRICT, WITHOUT ROWID;
     INSERT INTO idempotency_scope (scope, key_count)
       SELECT scope, count(*) FROM idempotency GROUP BY scope;
+    """
+
+  /// The outbox: events for systems and people that are not connected.
+  ///
+  /// A delivery is keyed by its channel, so that each of them has its own destinations. First
+  /// attempts are in no index but the table's own order, so recording one writes two rows.
+  private static let version10 = """
+    ALTER TABLE store ADD COLUMN outbox_sequence INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE webhook (
+      key INTEGER PRIMARY KEY AUTOINCREMENT,
+      id TEXT NOT NULL UNIQUE,
+      url TEXT NOT NULL,
+      types INTEGER NOT NULL,
+      about TEXT NOT NULL,
+      secret BLOB NOT NULL,
+      previous_secret BLOB,
+      previous_secret_ends_at INTEGER NOT NULL,
+      disabled_reason INTEGER,
+      created_at INTEGER NOT NULL,
+      updated_at INTEGER NOT NULL,
+      checksum INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE outbox_event (
+      sequence INTEGER PRIMARY KEY,
+      message_id TEXT NOT NULL,
+      type INTEGER NOT NULL,
+      subject TEXT NOT NULL,
+      created_at INTEGER NOT NULL,
+      body BLOB NOT NULL,
+      delivery_count INTEGER NOT NULL,
+      checksum INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE delivery (
+      channel INTEGER NOT NULL,
+      destination INTEGER NOT NULL,
+      event INTEGER NOT NULL,
+      state INTEGER NOT NULL,
+      attempts INTEGER NOT NULL,
+      due_at INTEGER NOT NULL,
+      status INTEGER,
+      reason TEXT NOT NULL,
+      PRIMARY KEY (channel, destination, event)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX delivery_retry ON delivery (channel, destination, due_at) WHERE state = 1;
+    CREATE INDEX delivery_dead ON delivery (channel, destination, event) WHERE state = 2;
+    CREATE TABLE webhook_gone (key INTEGER PRIMARY KEY) STRICT;
     """
 
   /// Opens the writer's connection: settings, checks, and pending migrations.

@@ -2,6 +2,24 @@
 
 internal import Notifications
 
+/// The limits of the outbox, in rows: each has its standard value.
+package struct OutboxLimits: Sendable {
+  /// Deliveries of one destination, waiting and dead ones; a further one is not recorded.
+  ///
+  /// Each takes the size of its message, about 700 bytes of the disk, and no memory.
+  package static let destinationLimit = 1_000_000
+  /// Deliveries of all destinations.
+  package static let totalLimit = 2_000_000
+  /// Dead deliveries of one destination; a further one deletes the oldest.
+  package static let deadLimit = 10_000
+
+  package var ofDestination = destinationLimit
+  package var ofAll = totalLimit
+  package var dead = deadLimit
+
+  package init() {}
+}
+
 /// A store's location and limits.
 package struct StoreConfiguration: Sendable {
   /// A directory, created if missing; or `:memory:`, which keeps nothing.
@@ -45,6 +63,7 @@ package struct StoreConfiguration: Sendable {
   /// Rows that one step of a migration moves.
   package var migrationStepLimit: Int
   package var readerCount: Int
+  package var outbox = OutboxLimits()
   /// How long the journal waits for a lock that another process holds, before it refuses a group.
   ///
   /// The publishers wait as long. No part of Carillon holds the lock while the journal runs.

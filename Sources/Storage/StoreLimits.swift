@@ -29,6 +29,17 @@ package enum StoreLimits {
   /// accumulate, and take negligible time.
   package static let keyPruneLimit: Int64 = 64
 
+  // MARK: Outbox
+
+  /// Ids of notifications in one event of the outbox; a change of more makes several events.
+  ///
+  /// So the message of an event stays below the 20 kB that Standard Webhooks recommends.
+  package static let eventIDCountLimit = 256
+  /// Deliveries that one replay makes due again; a repeat of the request takes the next ones.
+  package static let replayLimit = 1_000
+  /// Deliveries of deleted endpoints that one transaction deletes.
+  package static let sweptDeliveriesLimit = 512
+
   // MARK: Queries
 
   /// Queries that a reader takes from its queue at once.

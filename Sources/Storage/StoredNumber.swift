@@ -8,6 +8,8 @@
 enum StoredNumber {
   /// Sums of a few such numbers do not overflow.
   static let countLimit: Int64 = 1 << 40
+  /// A delivery has at most as many as a retry schedule.
+  static let attempts: ClosedRange<Int64> = 0...1_000
   static let offsets: ClosedRange<Int64> = 0...(1 << 62)
   /// The years 0 to 9999, in milliseconds since 1970.
   static let times: ClosedRange<Int64> = -62_167_219_200_000...253_402_300_799_999

@@ -1,4 +1,5 @@
 import Channels
+import Notifications
 import Testing
 
 @Suite("Standard Webhooks: secrets and signatures")

@@ -19,6 +19,7 @@ import requests
 import rooms
 import sessions
 import storage
+import webhooks
 
 GUARDS = (
     framing.GUARDS
@@ -40,4 +41,5 @@ GUARDS = (
     + channels.GUARDS
     + programs.GUARDS
     + storage.GUARDS
+    + webhooks.GUARDS
 )

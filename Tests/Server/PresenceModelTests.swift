@@ -85,7 +85,7 @@ private final class PresenceModel {
   }
 
   private func expire() {
-    while let updates = users.expire(at: now) { toRooms += updates.map { .update($0) } }
+    while let expired = users.expire(at: now) { toRooms += expired.updates.map { .update($0) } }
   }
 
   /// Handles all messages, and those of the updates that wait for their time.

@@ -47,6 +47,7 @@ extension ShardView {
   var sleepLimitMilliseconds: Int32 { shard.waitLimit() }
   /// The wall clock that the latest turn has read, in milliseconds.
   var wallMilliseconds: Int64 { shard.wall }
+  var recorder: EventRecorder { shard.recorder }
 
   /// Runs one turn.
   func turn() throws { try shard.turn() }

@@ -114,6 +114,8 @@ final class ScriptedStore: Store, @unchecked Sendable {
     return true
   }
 
+  func observeOutbox(_ observer: @escaping @Sendable (OutboxNews) -> Void) {}
+
   func close() {}
 
   /// Answers the oldest query.

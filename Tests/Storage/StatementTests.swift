@@ -15,6 +15,14 @@ struct StatementTests {
     ("SELECT everyone_version FROM store", "store", "one row"),
     ("UPDATE store SET last_offset = ?1, everyone_version = ?2", "store", "one row"),
     ("SELECT running_milliseconds FROM store", "store", "one row"),
+    ("SELECT outbox_sequence FROM store", "store", "one row"),
+    ("UPDATE store SET outbox_sequence = ?1", "store", "one row"),
+    ("SELECT key FROM webhook_gone LIMIT 1", "webhook_gone", "LIMIT 1"),
+    (
+      "SELECT key, id, url, types, about, secret, previous_secret, previous_secret_ends_at, "
+        + "disabled_reason, created_at, updated_at, checksum FROM webhook ORDER BY key",
+      "webhook", "WebhookEndpoint.countLimit rows"
+    ),
     ("UPDATE store SET running_milliseconds = ?1", "store", "one row"),
     (
       "SELECT epoch, last_offset, horizon, everyone_version, running_milliseconds FROM store "
@@ -36,7 +44,8 @@ struct StatementTests {
   private func isOfOpening(_ sql: String) -> Bool {
     [
       "PRAGMA", "sqlite_schema", "notification_old", "epoch", "SELECT running_milliseconds",
-      "FROM incarnation ORDER BY key", "SELECT max(offset) FROM",
+      "FROM incarnation ORDER BY key", "SELECT max(offset) FROM", "SELECT outbox_sequence",
+      "SELECT max(sequence)", "SELECT count(*) FROM delivery",
     ].contains { sql.contains($0) }
   }
 
@@ -154,6 +163,7 @@ struct StatementTests {
         }
       }
     }
+    exerciseOutbox(fixture)
     _ = fixture.read(.missed(user: "u", after: 5, limit: 100))
     _ = fixture.read(.position(user: "u"))
     _ = fixture.read(.preferences(user: "u"))
@@ -166,6 +176,34 @@ struct StatementTests {
     damage(fixture)
     _ = fixture.change("u", .deleteAll)
     _ = fixture.submit(.setPreferences(user: "u", Preferences()))
+  }
+
+  /// Runs every command and query of the outbox, on hundreds of deliveries.
+  private func exerciseOutbox(_ fixture: StoreFixture) {
+    guard let endpoint = fixture.addWebhook("wh_1"), fixture.addWebhook("wh_2") != nil else {
+      Issue.record("no endpoint")
+      return
+    }
+    var change = WebhookChange()
+    change.about = "New"
+    _ = fixture.outbox(.change("wh_1", change, at: 1))
+    for _ in 0..<700 { fixture.publish("w") }
+    _ = fixture.outbox(.test("wh_1", at: 1))
+    for sequence in Int64(1)...500 {
+      fixture.settle(
+        endpoint, sequence,
+        sequence % 3 == 0 ? .delivered : sequence % 3 == 1 ? .dead : .retry(at: sequence))
+    }
+    _ = fixture.outbox(.replay("wh_1", .events([1]), at: 1))
+    _ = fixture.outbox(.replay("wh_1", .since(0), at: 1))
+    _ = fixture.first(endpoint, after: 100)
+    _ = fixture.retries(endpoint, dueBy: 200)
+    for state in [nil, DeliveryState.first, .retry, .dead] {
+      _ = fixture.deliveries("wh_1", state: state)
+    }
+    fixture.settle(endpoint, 2, .dead)
+    _ = fixture.outbox(.delete("wh_2"))
+    for _ in 0..<3 { _ = fixture.outbox(.sweep) }
   }
 
   /// Damages rows, which a reader, an expiry and a publish notice.
@@ -194,6 +232,7 @@ struct StatementTests {
     let fixture = try StoreFixture(clock: clock) {
       $0.statistics = statistics
       $0.everyoneLimit = 10
+      $0.outbox.dead = 100
     }
     exercise(fixture, clock)
     for (sql, record) in statistics.records where !isOfOpening(sql) {

@@ -52,6 +52,7 @@ enum Bounds {
         "FrameSequence.standardFragmentCountLimit", "WebSocketFrame.closeReasonBytesLimit",
         "ChunkedBodyDecoder.headBytes", "ChunkedBodyDecoder.fieldValueBytes",
         "StoreConfiguration.defaultExpiryLimit", "StoreConfiguration.defaultStepLimit",
+        "StoreConfiguration.outbox",
         "*.pingIntervalMilliseconds", "*.silenceLimitMilliseconds",
       ]
     ),
@@ -108,7 +109,7 @@ enum Bounds {
         "NumericDate.latestSeconds", "QuietHours.minutesPerDay", "RecoveryID.byteCount",
         "RecoveryID.textCount", "RFC3339.earliestMilliseconds", "RFC3339.latestMilliseconds",
         "RFC3339.millisecondsPerDay", "StoredNumber.countLimit", "RunningTime.startLimit",
-        "Sources/Storage/IncarnationRow.swift 252", "Sources/Storage/LogScan.swift 65_536",
+        "Sources/Reactor/RandomName.swift 252", "Sources/Storage/LogScan.swift 65_536",
         "Sources/Wire/WebSocket/FrameHeader.swift 125",
         "Sources/Wire/WebSocket/WebSocketFrame.swift 125",
         "Sources/Wire/WebSocket/WebSocketFrame.swift 1003",
@@ -119,6 +120,8 @@ enum Bounds {
         "Destination.labelBytesLimit", "Destination.portDigitCountLimit",
         "RetryAfter.digitCountLimit", "RetrySchedule.digitCountLimit",
         "RetrySchedule.textBytesLimit", "WebhookSecret.generatedByteCount",
+        "OutboxMessageID.digitCountLimit", "WebhookLoop.waitMilliseconds",
+        "WebhookLoop.pauseMilliseconds",
       ]
     ),
     (
@@ -127,6 +130,8 @@ enum Bounds {
         "Sources/Server/HTTP/HTTPConnections.swift 400", "Sources/Wire/HTTP/HTTPResponse.swift 200",
         "Sources/Wire/HTTP/HTTPResponse.swift 599", "Sources/Wire/HTTP/HTTPResponseHead.swift 100",
         "Sources/Channels/Transfer.swift 200", "Sources/Channels/Transfer.swift 599",
+        "Sources/Channels/WebhookLoop.swift 299",
+        "Sources/Storage/OutboxReader.swift 999",
       ]
     ),
     (

@@ -66,6 +66,10 @@ enum NumericFields {
       "Notifications/PreferencesParser.swift twoDigits", "Notifications/Preferences", "everyText"),
     hunted("Notifications/RecoveryID.swift init", "Notifications/RecoveryID", "refused"),
     hunted("Channels/RetryAfter.swift seconds", "Channels/RetryAfter", "seconds"),
+    hunted("Notifications/Outbox.swift sequence", "Notifications/OutboxMessageID", "ids"),
+    Place(
+      name: "Server/HTTP/Endpoints/WebhookFields.swift take",
+      hunter: "Tests/EndToEnd/test_webhooks.py test_no_number_in_an_overlap_is_a_trap"),
     hunted("Channels/RetrySchedule.swift seconds", "Channels/Retry", "refused"),
     Place(
       name: "Server/HTTP/Endpoints/Inbox.swift number",

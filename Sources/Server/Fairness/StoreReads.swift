@@ -23,7 +23,7 @@ struct StoreQuestion: Hashable {
   var isShared: Bool {
     switch query {
     case .page, .counts, .position, .preferences: true
-    case .missed, .keptRooms: false
+    case .missed, .keptRooms, .outbox: false
     }
   }
 
@@ -39,7 +39,7 @@ struct StoreQuestion: Hashable {
     case .counts: [TextKey("counts")]
     case .position: [TextKey("position")]
     case .preferences: [TextKey("preferences")]
-    case .missed, .keptRooms: []
+    case .missed, .keptRooms, .outbox: []
     }
   }
 
@@ -113,6 +113,8 @@ final class StoreReads: ShardComponent {
   static let kindLimit = 14
   /// The most bytes of an answer that is no page: preferences, whose text is escaped, are longest.
   static let smallAnswerBytes = 64 * 1_024
+  /// Memory reserved for an answer about the outbox: a hundred endpoints, each with a long URL.
+  static let outboxAnswerBytes = 320 * 1_024
 
   /// At least the bytes of the head and of the members of a page besides its rows.
   static let envelopeBytes = 1_024
@@ -218,6 +220,7 @@ final class StoreReads: ShardComponent {
     switch query {
     case .page(_, _, _, _, _, _, let bytesLimit): bytesLimit + envelopeBytes
     case .missed: SessionReads.missedBytesLimit
+    case .outbox: outboxAnswerBytes
     case .counts, .position, .preferences, .keptRooms: smallAnswerBytes
     }
   }

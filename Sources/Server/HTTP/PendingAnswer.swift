@@ -65,7 +65,8 @@ enum StoreWork {
     switch command {
     case .publish: self = .publishing
     case .findKey: self = .reading
-    case .check, .change, .changeGroup, .setPreferences, .keepRooms, .recount, .expire:
+    case .check, .change, .changeGroup, .setPreferences, .keepRooms, .recount, .expire,
+      .outbox:
       self = .changing
     }
   }
@@ -111,6 +112,8 @@ enum StoreWork {
       .tooMany(
         "too_many_changes", "a user has at most \(limit) changes of its whole inbox under way",
         afterSeconds: 1)
+    case .refused(.webhooks(let limit)):
+      .failure(409, "too_many_webhooks", "there are \(limit) webhooks already: delete one first")
     // guard: unknown-outcome-has-its-answer
     case .unknown: unknownOutcome ?? StoreWork.readOnly
     }

@@ -1,9 +1,72 @@
 // The bounds of requests to other servers.
 
 internal import Channels
+internal import Notifications
 internal import Reactor
+internal import Storage
 
 extension LimitRows {
+  mutating func addWebhooks() {
+    begin("webhooks")
+    add("webhooks", WebhookEndpoint.countLimit, .count, "a further one is answered 409")
+    add("URL of a webhook", WebhookEndpoint.urlByteCountLimit, .bytes, "it is answered 422")
+    add(
+      "description of a webhook", WebhookEndpoint.descriptionByteCountLimit, .bytes,
+      "it is answered 422")
+    add(
+      "time for which a rotated secret is valid", WebhookEndpoint.overlapMilliseconds,
+      .milliseconds, "it signs no longer")
+    add(
+      "longest setting of it", WebhookEndpoint.overlapMillisecondsLimit, .milliseconds,
+      "it is answered 422")
+    add(
+      "deliveries of one webhook", OutboxLimits.destinationLimit, .count,
+      "a further one is not recorded, and counted")
+    add(
+      "deliveries of all webhooks", OutboxLimits.totalLimit, .count,
+      "a further one is not recorded, and counted")
+    add(
+      "dead deliveries of one webhook", OutboxLimits.deadLimit, .count, "the oldest is deleted")
+    add(
+      "deliveries that one replay sends again", StoreLimits.replayLimit, .count,
+      "the answer says that there are more")
+    add(
+      "ids of one replay", WebhookFields.idCountLimit, .count, "it is answered 422")
+    add(
+      "deliveries of a page", Endpoints.deliveriesPageLimit, .count, "the rest is on the next one")
+    add(
+      "deliveries of a page by default", Endpoints.standardDeliveriesPageLimit, .count,
+      "the rest is on the next one")
+    add(
+      "deliveries of deleted webhooks in one transaction", StoreLimits.sweptDeliveriesLimit,
+      .count, "the rest follows")
+    add(
+      "ids in one event", StoreLimits.eventIDCountLimit, .count, "a further event has the rest")
+    add(
+      "events of a shard that wait for the store", EventRecorder.eventsLimit, .count,
+      "a further one is lost, and counted")
+    add("of these, those of one command", EventRecorder.commandLimit, .count, "the rest follows")
+    add(
+      "attempts in flight at one webhook", WebhookLimits.endpointInFlightLimit, .count,
+      "a further one waits")
+    add(
+      "the same at one that keeps failing", WebhookLimits.endpointInFlightMinimum, .count,
+      "a further one waits")
+    add(
+      "attempts in flight at all webhooks, above these", WebhookLimits.sharedInFlightLimit, .count,
+      "a further one waits")
+    add("deliveries read at once", WebhookLimits.pageRowsLimit, .count, "the rest is read later")
+    add("results saved at once", WebhookLimits.settledRowsLimit, .count, "the rest is saved later")
+    add(
+      "results that wait to be saved", WebhookLimits.unsettledRowsLimit, .count, "no attempt begins"
+    )
+    add(
+      "time for one attempt", WebhookLimits.attemptMilliseconds, .milliseconds, "the attempt fails")
+    add(
+      "succeeded deliveries of a webhook in memory", WebhookLimits.recentCountLimit, .count,
+      "the oldest are forgotten")
+  }
+
   mutating func addOutgoing() {
     begin("requests to other servers")
     add("URL of another server", Destination.bytesLimit, .bytes, "it is refused")

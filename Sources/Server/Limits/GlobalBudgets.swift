@@ -34,7 +34,37 @@ struct GlobalBudget {
   }
 
   /// All budgets of a server, in the order of a message's path.
-  static let all = connections + requests + delivery + rooms + outgoing + operators + store
+  static let all =
+    connections + requests + delivery + rooms + webhooks + outgoing + operators
+    + store
+
+  private static let webhooks: [GlobalBudget] = [
+    GlobalBudget(
+      "webhooks", bounds: ["webhooks"], shares: "publishers, all of it",
+      end: "a further one is answered 409"),
+    GlobalBudget(
+      "deliveries to webhooks",
+      bounds: [
+        "deliveries of all webhooks", "deliveries of one webhook", "dead deliveries of one webhook",
+      ],
+      shares: "every webhook; one has at most the second number, of which dead ones the third",
+      end: "a further one is not recorded, and counted; of dead ones the oldest is deleted"),
+    GlobalBudget(
+      "attempts at webhooks",
+      bounds: [
+        "attempts in flight at all webhooks, above these", "attempts in flight at one webhook",
+        "the same at one that keeps failing",
+      ],
+      shares: "each webhook has the third number of its own, and up to the second half of those "
+        + "that are free",
+      end: "a further attempt waits"),
+    GlobalBudget(
+      "results of attempts", bounds: ["results that wait to be saved"], shares: "every webhook",
+      end: "no attempt begins"),
+    GlobalBudget(
+      "events for webhooks of a shard", bounds: ["events of a shard that wait for the store"],
+      shares: "every user and room", end: "a further one is lost, and counted"),
+  ]
 
   private static let connections: [GlobalBudget] = [
     GlobalBudget(

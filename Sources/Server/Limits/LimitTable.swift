@@ -35,6 +35,7 @@ package struct LimitTable: Sendable {
     rows.addInboxes()
     rows.addTokens()
     for engine in configuration.engines { rows.addEngine(engine) }
+    rows.addWebhooks()
     rows.addOutgoing()
     rows.addOperators()
     rows.addTurns()

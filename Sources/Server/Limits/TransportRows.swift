@@ -227,6 +227,9 @@ extension LimitRows {
       "of these, those for publishers alone", \Limits.publisherPageBytes, .bytes,
       "users' pages leave them free")
     add(
+      "memory reserved for an answer about webhooks", StoreReads.outboxAnswerBytes, .bytes,
+      "a further query of a publisher waits")
+    add(
       "memory reserved for an answer that is no page", StoreReads.smallAnswerBytes, .bytes,
       "the rest is among the connection's own bytes")
     add(

@@ -19,7 +19,7 @@ enum Counter: Int, CaseIterable {
   case slowConsumers, timedOut, idleClosed, tokensExpired, protocolViolations, originsRefused
   case resets
   case replays, resyncs, historyLosses, replayedNotifications, catchUps
-  case droppedPongs, roomsRefused, presenceDropped
+  case droppedPongs, roomsRefused, presenceDropped, webhookEventsLost
   case engineUpgrades, connectionsHandedOver, roomsNotPersisted
   case storeTimeouts, pagesRefused
 
@@ -65,6 +65,7 @@ enum Counter: Int, CaseIterable {
     case .droppedPongs: "pongs_dropped_total"
     case .roomsRefused: "rooms_refused_total"
     case .presenceDropped: "presence_untold_total"
+    case .webhookEventsLost: "webhook_events_lost_total"
     case .engineUpgrades: "engine_upgrades_total"
     case .connectionsHandedOver: "connections_handed_over_total"
     case .roomsNotPersisted: "rooms_unkept_total"

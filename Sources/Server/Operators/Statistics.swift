@@ -1,6 +1,7 @@
 // The numbers of users and connections, and all metrics.
 
 internal import Broadcast
+internal import Channels
 internal import Notifications
 internal import Reactor
 internal import Wire
@@ -37,6 +38,15 @@ enum MetricsText {
       status: 200)
   }
 
+  private static func webhookValues(_ webhooks: WebhookMetrics) -> [(String, String, Int)] {
+    [
+      ("webhook_delivered_total", "counter", webhooks.delivered),
+      ("webhook_failed_attempts_total", "counter", webhooks.failed),
+      ("webhook_dead_total", "counter", webhooks.dead),
+      ("webhook_attempts_in_flight", "gauge", webhooks.inFlight),
+    ]
+  }
+
   private static func text(from core: ServerCore) -> String {
     var text = ""
     for counter in Counter.allCases {
@@ -57,38 +67,43 @@ enum MetricsText {
     // guard: store-state-in-metrics
     let status = core.store.status
     let quotas = core.quotas.sizes(at: core.kernel.monotonicNanoseconds)
-    let values: [(String, String, Int)] = [
-      ("quota_addresses", "gauge", quotas.addresses),
-      ("quota_users", "gauge", quotas.users),
-      ("quota_rate_buckets", "gauge", quotas.buckets),
-      ("connections_unauthenticated_limit", "gauge", core.fileBudget.strangerLimit),
-      ("open_files", "gauge", core.fileBudget.openCount),
-      ("open_files_limit", "gauge", core.fileBudget.limit),
-      ("ring_depth", "gauge", core.ring.depth),
-      ("ring_capacity", "gauge", core.ring.capacity),
-      ("store_read_only", "gauge", status.name == "read_only" ? 1 : 0),
-      ("store_unavailable", "gauge", status.name == "unavailable" ? 1 : 0),
-      ("store_stalled", "gauge", status.name == "stalled" ? 1 : 0),
-      ("store_free_bytes", "gauge", store.freeBytes ?? -1),
-      ("store_commits_total", "counter", store.commits),
-      ("store_commands_total", "counter", store.commands),
-      ("store_stored_total", "counter", store.stored),
-      ("store_silent_total", "counter", store.muted),
-      ("store_expired_total", "counter", store.expired),
-      ("store_displaced_total", "counter", store.evicted),
-      ("store_largest_group", "gauge", store.largestGroup),
-      ("store_write_queue_depth", "gauge", store.writeQueueDepth),
-      ("store_read_queue_depth", "gauge", store.readQueueDepth),
-      ("store_reads_total", "counter", store.reads),
-      ("store_failed_reads_total", "counter", store.failedReads),
-      ("store_refused_commands_total", "counter", store.refusedCommands),
-      ("store_log_bytes", "gauge", store.logPages * 4_096),
-      ("store_checkpoints_total", "counter", store.checkpoints),
-      ("store_unknown_outcomes_total", "counter", store.unknownOutcomes),
-      ("store_failed_groups_total", "counter", store.failedGroups),
-      ("store_corrupt_rows_total", "counter", store.corruptRows),
-      ("store_repairs_total", "counter", store.repairs),
-    ]
+    let values: [(String, String, Int)] =
+      [
+        ("quota_addresses", "gauge", quotas.addresses),
+        ("quota_users", "gauge", quotas.users),
+        ("quota_rate_buckets", "gauge", quotas.buckets),
+        ("connections_unauthenticated_limit", "gauge", core.fileBudget.strangerLimit),
+        ("open_files", "gauge", core.fileBudget.openCount),
+        ("open_files_limit", "gauge", core.fileBudget.limit),
+        ("ring_depth", "gauge", core.ring.depth),
+        ("ring_capacity", "gauge", core.ring.capacity),
+        ("store_read_only", "gauge", status.name == "read_only" ? 1 : 0),
+        ("store_unavailable", "gauge", status.name == "unavailable" ? 1 : 0),
+        ("store_stalled", "gauge", status.name == "stalled" ? 1 : 0),
+        ("store_free_bytes", "gauge", store.freeBytes ?? -1),
+        ("store_commits_total", "counter", store.commits),
+        ("store_commands_total", "counter", store.commands),
+        ("store_stored_total", "counter", store.stored),
+        ("store_silent_total", "counter", store.muted),
+        ("store_expired_total", "counter", store.expired),
+        ("store_displaced_total", "counter", store.evicted),
+        ("store_largest_group", "gauge", store.largestGroup),
+        ("store_write_queue_depth", "gauge", store.writeQueueDepth),
+        ("store_read_queue_depth", "gauge", store.readQueueDepth),
+        ("store_reads_total", "counter", store.reads),
+        ("store_failed_reads_total", "counter", store.failedReads),
+        ("store_refused_commands_total", "counter", store.refusedCommands),
+        ("store_log_bytes", "gauge", store.logPages * 4_096),
+        ("store_checkpoints_total", "counter", store.checkpoints),
+        ("store_unknown_outcomes_total", "counter", store.unknownOutcomes),
+        ("store_failed_groups_total", "counter", store.failedGroups),
+        ("store_corrupt_rows_total", "counter", store.corruptRows),
+        ("store_repairs_total", "counter", store.repairs),
+        ("outbox_events_total", "counter", store.outbox.recorded),
+        ("outbox_deliveries", "gauge", store.outbox.current),
+        ("outbox_overflowed_total", "counter", store.outbox.overflowed),
+        ("outbox_evicted_total", "counter", store.outbox.evicted),
+      ] + webhookValues(core.webhooks?.metrics ?? WebhookMetrics())
     for (name, kind, value) in values {
       text += "# TYPE carillon_\(name) \(kind)\ncarillon_\(name) \(value)\n"
     }

@@ -124,6 +124,9 @@ final class RoomOwner {
 
   var roomCount: Int { rosters.count }
 
+  /// Whether the room has a member.
+  func isOccupied(_ name: RoomName) -> Bool { rosters[TextKey(name)] != nil }
+
   /// When `expire` next has work; nil when it has none.
   var nextDeadline: UInt64? {
     [typing.next, typingPaces.nextDeadline, lostEnds.next].compactMap { $0 }.min()

@@ -34,13 +34,15 @@ final class Rooms: ShardComponent {
 
   let context: ShardContext
   private let admission: AdmissionControl
+  private let recorder: EventRecorder
   private var local: [TextKey: LocalRoom] = [:]
   private let owner: RoomOwner
   private var receipts = PresenceReceipts()
 
-  init(_ context: ShardContext, _ admission: AdmissionControl) {
+  init(_ context: ShardContext, _ admission: AdmissionControl, _ recorder: EventRecorder) {
     self.context = context
     self.admission = admission
+    self.recorder = recorder
     let limits = context.core.configuration.limits
     owner = RoomOwner(
       roomsLimit: max(1, limits.roomsLimit / context.core.mailboxes.count),
@@ -376,7 +378,11 @@ final class Rooms: ShardComponent {
   func answer(
     _ question: RoomQuestion, _ name: RoomName, _ user: UserID, to address: ShardConnectionID
   ) -> [Event] {
-    if let answer = owner.answer(question, name, user, of: address, at: now) {
+    let wasOccupied = owner.isOccupied(name)
+    let answer = owner.answer(question, name, user, of: address, at: now)
+    let isOccupied = owner.isOccupied(name)
+    if isOccupied != wasOccupied { recorder.note(room: name, isOccupied: isOccupied) }
+    if let answer {
       core.mailboxes[address.shard].append(.roomAnswer(address.connection, answer, name))
     }
     return takeUpdates()

@@ -108,9 +108,15 @@ final class UserOwner {
     return updates(of: presence.set(status, of: user, at: now))
   }
 
-  /// The updates of the next deadline that has passed; nil when none has.
-  func expire(at now: UInt64) -> [Update]? {
-    presence.expire(at: now).map { updates(of: $0) }
+  /// Whether the user's last connection ended within the grace period.
+  func isInGrace(_ user: UserID) -> Bool { presence.isInGrace(user) }
+
+  /// The updates of the next deadline that has passed, and the user that is offline from then on;
+  /// nil when none has.
+  func expire(at now: UInt64) -> (updates: [Update], offline: UserID?)? {
+    presence.expire(at: now).map { notice in
+      (updates(of: notice), notice.isOffline ? notice.update.user : nil)
+    }
   }
 
   private func updates(of notice: PresenceTracker.Notice?) -> [Update] {

@@ -12,13 +12,18 @@ final class Users: ShardComponent {
   let context: ShardContext
   private let admission: AdmissionControl
   private let observers: Observers
+  private let recorder: EventRecorder
   private var directory: Directory
   private let owner: UserOwner
 
-  init(_ context: ShardContext, _ admission: AdmissionControl, _ observers: Observers) {
+  init(
+    _ context: ShardContext, _ admission: AdmissionControl, _ observers: Observers,
+    _ recorder: EventRecorder
+  ) {
     self.context = context
     self.admission = admission
     self.observers = observers
+    self.recorder = recorder
     let table = context.table
     directory = Directory { table[$0].user }
     owner = UserOwner(shard: context.index, of: context.core.mailboxes.count)
@@ -107,7 +112,12 @@ final class Users: ShardComponent {
 
   /// Counts a shard to which a user that this shard owns is connected, or no longer is.
   func count(_ user: UserID, arrived: Bool) {
-    if owner.count(user, arrived: arrived, at: now) { observers.observe(user, arrived: arrived) }
+    // A user that returns within the grace period was online all along.
+    let isBack = owner.isInGrace(user)
+    guard owner.count(user, arrived: arrived, at: now) else { return }
+    observers.observe(user, arrived: arrived)
+    // guard: return-in-grace-is-not-online
+    if arrived, !isBack { recorder.note(user: user, isOnline: true) }
   }
 
   /// Handles a presence message about a user that this shard owns.
@@ -129,7 +139,10 @@ final class Users: ShardComponent {
 
   /// Processes the deadlines that have passed.
   func expire() {
-    while let updates = owner.expire(at: now) { send(updates) }
+    while let (updates, offline) = owner.expire(at: now) {
+      send(updates)
+      if let offline { recorder.note(user: offline, isOnline: false) }
+    }
   }
 
   private func send(_ updates: [UserOwner.Update]) {

@@ -4,6 +4,7 @@
 // event, or by the other shard's mailbox.
 
 internal import Broadcast
+internal import Channels
 internal import Delivery
 internal import Notifications
 internal import Reactor
@@ -54,6 +55,10 @@ enum ShardMessage: Sendable {
   case handedOver(HandedConnection)
   /// Another shard needs files, or places of strangers, and has no idle connection to end.
   case makeRoom(IdleKind)
+  /// From now on a webhook wants events of these types.
+  case webhookTypes(WebhookTypes)
+  /// The store has not recorded so many events.
+  case eventsLost(Int)
   /// That session is its user's oldest and is evicted for a newer one.
   case replaced(ConnectionID)
   /// Begin the drain.
@@ -78,6 +83,8 @@ final class ServerCore: Sendable {
   /// Written once a second by the first shard, and read when a console connects.
   let metricsHistory = Guarded(MetricsHistory())
   let store: any Store
+  /// Nil where nothing is sent: in tests of one shard.
+  let webhooks: WebhookSender?
   let log: Log
   /// Limits the lines about lost commits, on all shards together.
   let lossGate = RateGate(perSecondLimit: 1)
@@ -93,7 +100,7 @@ final class ServerCore: Sendable {
 
   init(
     configuration: Configuration, kernel: Kernel, ring: BroadcastRing<Event>, parkers: [Parker],
-    mailboxes: [Mailbox<ShardMessage>], store: any Store, log: Log,
+    mailboxes: [Mailbox<ShardMessage>], store: any Store, webhooks: WebhookSender? = nil, log: Log,
     files: ClientFiles = .embedded, otherFileCount: Int = 0
   ) {
     self.configuration = configuration
@@ -102,6 +109,7 @@ final class ServerCore: Sendable {
     self.parkers = parkers
     self.mailboxes = mailboxes
     self.store = store
+    self.webhooks = webhooks
     self.files = files
     firstOffset = store.lastOffset
     self.log = log

@@ -26,6 +26,8 @@ extension Shard {
   private func cutSlowConsumer(_ slot: UInt32) {
     guard table[slot].state == .session else { return }
     metrics.add(.slowConsumers)
+    let dialect = encoder(of: slot).dialect.name
+    recorder.note(slowSessionOf: table[slot].user, dialect: dialect)
     life.close(slot, code: 1013, reason: "too far behind, resume with your cursor")
     // Only now: before the close frame, nothing that was published since may be queued.
     // guard: given-up-until-closed

@@ -33,6 +33,7 @@ final class Shard: ShardComponent {
   let pendingEvents: PendingEvents
   let connectionLog: ConnectionLog
   let observers: Observers
+  let recorder: EventRecorder
   let drain: Drain
   let storeWatch: StoreWatch
   let readiness: Readiness
@@ -83,8 +84,9 @@ final class Shard: ShardComponent {
     pages = PageMemory(context, admission)
     storeReads = StoreReads(context, pages)
     shardQueries = ShardQueries(context, pages)
-    users = Users(context, admission, observers)
-    rooms = Rooms(context, admission)
+    recorder = EventRecorder(context)
+    users = Users(context, admission, observers, recorder)
+    rooms = Rooms(context, admission, recorder)
     access = EndpointAccess(context, admission, authenticator)
     http = HTTPConnections(
       context, connections, receiver, access, users: users, pages: pages, drain: drain,
@@ -152,6 +154,7 @@ final class Shard: ShardComponent {
     }
     delivery.flush()
     settle()
+    recorder.flush()
     receiver.resume { parse(at: $0, byteCount: $1) }
     table.reap()
     delivery.rewindDirectLog()
@@ -264,6 +267,10 @@ final class Shard: ShardComponent {
       migration.accept(connection, isAccepting: !drain.hasBegun || connections.isListening)
     case .makeRoom(let kind):
       idle.makeRoom(kind)
+    case .webhookTypes(let types):
+      recorder.record(types)
+    case .eventsLost(let count):
+      metrics.add(.webhookEventsLost, count)
     case .replaced(let id):
       if table.holds(id) { endReplaced(id.slot) }
     case .drain:

@@ -23,6 +23,7 @@ extension Shard {
     readiness.checkInvariants()
     storeWatch.checkInvariants()
     observers.checkInvariants()
+    recorder.checkInvariants()
     metricsStreams.checkInvariants()
     metricsSampler?.checkInvariants()
     shardQueries.checkInvariants()

@@ -102,11 +102,16 @@ enum Endpoints {
       })
   }
 
+  /// Calls its argument once the outcome of a command has had its effect elsewhere.
+  typealias Relay = @Sendable (@escaping @Sendable () -> Void) -> Void
+
   /// Submits a command to the store; the request waits for the reply, which `answer` turns into its
   /// answer.
+  ///
+  /// With `relay` the reply also waits until that calls its argument.
   static func submit<Reply>(
     _ command: TypedCommand<Reply>, _ request: Request, on shard: Shard,
-    _ answer: @escaping (Reply) -> Answer
+    after relay: Relay? = nil, _ answer: @escaping (Reply) -> Answer
   ) throws(Refusal) -> EndpointResult {
     try shard.storeWatch.checkAnswers()
     let id = shard.table.id(of: request.slot)
@@ -114,7 +119,10 @@ enum Endpoints {
     var count = 0
     if case .publish(let drafts, _, _, _) = command.command { count = drafts.count }
     let isTaken = shard.core.store.submit(command.command) { [count] outcome in
-      mailbox.append(.outcome(id, outcome, count: count))
+      let reply: @Sendable () -> Void = {
+        mailbox.append(.outcome(id, outcome, count: count))
+      }
+      if let relay { relay(reply) } else { reply() }
     }
     guard isTaken else { throw .busy }
     let (work, reader) = (StoreWork(command.command), command.reader)

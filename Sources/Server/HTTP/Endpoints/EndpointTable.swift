@@ -16,7 +16,7 @@ extension Endpoints {
 
   /// All rows, with or without those of the demo.
   static func rows(hasDemo: Bool) -> [Endpoint] {
-    var rows = publishing + inbox + users + roomsHub + streams + operators + files
+    var rows = publishing + inbox + users + webhooks + roomsHub + streams + operators + files
     // guard: demo-in-development
     if hasDemo { rows += demo } else { rows.append(page("/", "index.html")) }
     return rows
@@ -82,6 +82,20 @@ extension Endpoints {
       try list(request, of: namedUser(in: request), on: shard)
     },
     Endpoint(.post, "/api/v1/disconnect", .publisher, disconnect),
+  ]
+
+  private static let hooks = "/api/v1/webhooks"
+
+  private static let webhooks: [Endpoint] = [
+    Endpoint(.post, hooks, .publisher, createWebhook),
+    Endpoint(.get, hooks, .publisher, listWebhooks),
+    Endpoint(.get, hooks + "/:id", .publisher, showWebhook),
+    Endpoint(.patch, hooks + "/:id", .publisher, changeWebhook),
+    Endpoint(.delete, hooks + "/:id", .publisher, deleteWebhook),
+    Endpoint(.post, hooks + "/:id/rotate", .publisher, rotateWebhook),
+    Endpoint(.post, hooks + "/:id/test", .publisher, testWebhook),
+    Endpoint(.get, hooks + "/:id/deliveries", .publisher, webhookDeliveries),
+    Endpoint(.post, hooks + "/:id/replay", .publisher, replayWebhook),
   ]
 
   /// The endpoints of rooms-hub's clients and backends; some do the same as others above.

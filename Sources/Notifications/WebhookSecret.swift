@@ -5,20 +5,27 @@ internal import Wire
 /// A key that an endpoint and the server share: `whsec_` and the Base64 of 24 to 64 bytes.
 ///
 /// No description, dump or interpolation shows the key; only `reveal` does.
-package struct WebhookSecret: Sendable {
+package struct WebhookSecret: Sendable, Equatable {
   /// Bytes of a key.
   package static let keyByteCounts = 24...64
   /// Bytes of a key that the server makes.
   package static let generatedByteCount = 32
   private static let prefix = "whsec_"
 
-  let key: [UInt8]
+  /// The bytes that sign; for signing and for the store only.
+  package let key: [UInt8]
 
   /// A secret of random bytes, of which there are as many as a key may have.
   package init(randomBytes: [UInt8]) {
     precondition(
       WebhookSecret.keyByteCounts.contains(randomBytes.count), "\(randomBytes.count) bytes")
     key = randomBytes
+  }
+
+  /// A secret as it is stored; nil for bytes that are none.
+  package init?(stored bytes: [UInt8]) {
+    guard WebhookSecret.keyByteCounts.contains(bytes.count) else { return nil }
+    key = bytes
   }
 
   /// Parses a secret in its text form; nil for any other text.
