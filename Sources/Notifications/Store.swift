@@ -148,7 +148,8 @@ extension StoreCommand {
   }
 }
 
-/// Identifies a publish, so that a retry is recognised for 24 hours in which the store is open.
+/// Identifies a publish, so that a retry is recognised for 24 hours in which the store is open, and
+/// for as much longer as the key says.
 package struct IdempotencyKey: Sendable, Equatable {
   /// The most bytes of a key.
   package static let byteCountLimit = 255
@@ -158,11 +159,14 @@ package struct IdempotencyKey: Sendable, Equatable {
   package let key: String
   /// The digest of the request's body.
   package let digest: [UInt8]
+  /// Milliseconds for which the key is kept beyond the 24 hours.
+  package let addedLifetime: Int64
 
-  package init(scope: String, key: String, digest: [UInt8]) {
+  package init(scope: String, key: String, digest: [UInt8], addedLifetime: Int64 = 0) {
     self.scope = scope
     self.key = key
     self.digest = digest
+    self.addedLifetime = addedLifetime
   }
 }
 

@@ -200,7 +200,9 @@ final class JournalKeys {
     insertStatement.bind(2, key.key)
     insertStatement.bind(3, key.digest)
     insertStatement.bind(4, answer)
-    insertStatement.bind(5, now)
+    // It begins to age later than other keys.
+    // guard: key-has-its-lifetime
+    insertStatement.bind(5, now + key.addedLifetime)
     insertStatement.bind(6, Self.checksum(of: key, digest: key.digest, answer: answer))
     try insertStatement.run()
   }

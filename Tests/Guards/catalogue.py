@@ -19,6 +19,7 @@ import requests
 import rooms
 import sessions
 import storage
+import stripe
 import webhooks
 
 GUARDS = (
@@ -36,10 +37,11 @@ GUARDS = (
     + history.GUARDS
     + browser.GUARDS
     + client.GUARDS
+    + channels.GUARDS
     + extensions.GUARDS
     + answers.GUARDS
-    + channels.GUARDS
     + programs.GUARDS
     + storage.GUARDS
+    + stripe.GUARDS
     + webhooks.GUARDS
 )

@@ -94,6 +94,24 @@ struct IdempotencyTests {
     #expect(publish(after: Self.day + 1) == .repeated(answer: []))
   }
 
+  @Test("a key may have a longer life, and does not prolong that of others")
+  func addedLifetime() throws {
+    let clock = WallClock(Self.start, monotonic: 5_000)
+    let fixture = try StoreFixture(clock: clock)
+    let long = IdempotencyKey(
+      scope: "p", key: "long", digest: [1, 2, 3], addedLifetime: 3 * Self.day)
+    func publish(_ key: IdempotencyKey, after milliseconds: Int64) -> StoreOutcome {
+      clock.monotonic.change { $0 = 5_000 + milliseconds }
+      return fixture.publish("u", key: key)
+    }
+    #expect(publish(long, after: 0) == .published)
+    #expect(publish(key("k"), after: 0) == .published)
+    #expect(publish(key("k"), after: Self.day) == .published)
+    #expect(publish(long, after: Self.day) == .repeated(answer: []))
+    #expect(publish(long, after: 4 * Self.day - 1) == .repeated(answer: []))
+    #expect(publish(long, after: 4 * Self.day) == .published)
+  }
+
   @Test("a time of day that is two days ahead for a moment forgets no key")
   func wallClock() throws {
     let directory = TemporaryDirectory()
