@@ -148,8 +148,8 @@ let package = Package(
     .testTarget(
       name: "ServerTests",
       dependencies: [
-        "Server", "Broadcast", "Reactor", "CReactor", "Delivery", "Notifications", "Tokens", "Wire",
-        "TestSupport",
+        "Server", "Broadcast", "Reactor", "CReactor", "Cryptography", "Delivery", "Notifications",
+        "Tokens", "Wire", "TestSupport",
       ],
       path: "Tests/Server", swiftSettings: strictTests),
     .testTarget(

@@ -21,7 +21,10 @@ struct ServeSettings {
     serverFlags + TokenSettings.flags + [
       Flag(
         "api-key", nil, environment: ["CARILLON_API_KEY"], isSecret: true,
-        "value of X-API-Key that authorises a publisher")
+        "value of X-API-Key that authorises a publisher"),
+      Flag(
+        "stripe-webhook-secret", nil, environment: ["STRIPE_WEBHOOK_SECRET"], isSecret: true,
+        "signing secrets of Stripe's webhook endpoints, comma-separated"),
     ]
 
   private static let serverFlags: [Flag] = [
@@ -109,6 +112,7 @@ struct ServeSettings {
       arguments, secret: hasKey ? given : Base64.encodeURL(Kernel.real.randomBytes(count: 48)))
     configuration = Configuration(tokenPolicy: tokens.policy)
     configuration.apiKey = apiKey
+    configuration.stripeSecrets = try arguments.stripeSecrets()
     configuration.explainsRefusals = isDevelopment
     configuration.servesLoopbackNamesOnly = isDevelopment
     if isDevelopment {
@@ -296,6 +300,20 @@ extension Arguments {
       throw UsageError("\(source): '\(entry)' is the origin of no page: \(fault)")
     }
     return entries
+  }
+
+  /// The signing secrets of Stripe's webhook endpoints.
+  fileprivate func stripeSecrets() throws(UsageError) -> [String] {
+    guard let (list, source) = sourced("stripe-webhook-secret") else { return [] }
+    let secrets = list.split(separator: ",", omittingEmptySubsequences: false).map {
+      String($0).trimmed
+    }
+    // An empty secret would sign for everyone.
+    // guard: stripe-secret-is-a-secret
+    if let fault = Configuration.fault(inStripeSecrets: secrets) {
+      throw UsageError("\(source) \(fault)")
+    }
+    return secrets
   }
 
   /// The algorithm that signs tokens.

@@ -38,6 +38,10 @@ package struct Configuration: Sendable {
   ///
   /// Nil: no such key.
   package var apiKey: String?
+  /// The secrets of Stripe's webhook endpoints, several while one is rotated.
+  ///
+  /// Empty: there is no endpoint for Stripe. At most `StripeSignature.secretCountLimit`.
+  package var stripeSecrets: [String] = []
   /// Allowed origins of browsers, as `scheme://host[:port]`; `*` is every origin.
   ///
   /// Empty: this machine's own names only.
@@ -70,6 +74,26 @@ package struct Configuration: Sendable {
   package var logLevel = LogLevel.info
   /// The limits.
   package var limits = Limits()
+
+  /// Why these are no secrets of Stripe's webhook endpoints; nil if they are.
+  package static func fault(inStripeSecrets secrets: [String]) -> String? {
+    let limit = StripeSignature.secretCountLimit
+    guard 1...limit ~= secrets.count else { return "must hold 1 to \(limit) secrets" }
+    for secret in secrets {
+      if ["sk_", "rk_", "pk_"].contains(where: secret.hasPrefix) {
+        return "holds an API key of Stripe: the signing secret of the endpoint begins with whsec_"
+      }
+      guard secret.utf8.count >= stripeSecretMinimum,
+        secret.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+      else {
+        return "needs secrets of at least \(stripeSecretMinimum) printable ASCII characters"
+      }
+    }
+    return nil
+  }
+
+  /// The least bytes of a secret of Stripe; its own have 38.
+  package static let stripeSecretMinimum = 16
 
   /// Creates a configuration with the defaults of the command.
   package init(tokenPolicy: TokenPolicy) {
@@ -169,6 +193,12 @@ package struct Limits: Sendable {
   package var publishBytesLimit = 1_024 * 1_024
   /// Bytes of an NDJSON batch; more is answered 413.
   package var batchBytesLimit = 8 * 1_024 * 1_024
+  /// Bytes of an event of Stripe; more is answered 413.
+  ///
+  /// An invoice with ten lines, all with metadata, is longer than `bodyBytesLimit`. The sender is
+  /// not known before the last byte, so it counts in the share of callers without a token, which
+  /// bounds their memory whatever one body may have.
+  package var stripeBytesLimit = 256 * 1_024
   /// Lines of an NDJSON batch; more is answered 413.
   package var batchLinesLimit = 10_000
   /// Lines of an NDJSON batch for everyone; more is answered 413.

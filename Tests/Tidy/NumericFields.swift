@@ -74,6 +74,9 @@ enum NumericFields {
     Place(
       name: "Server/HTTP/Endpoints/Inbox.swift number",
       hunter: "Tests/EndToEnd/test_trap_hunt.py test_no_number_in_a_query_is_a_trap"),
+    hunted("Channels/Stripe/StripeSignature.swift seconds", "Channels/StripeSignature", "anyTime"),
+    hunted("Channels/Stripe/StripeObject.swift take", "Channels/StripeEvent", "anyAmount"),
+    hunted("Channels/Stripe/StripeObject.swift item", "Channels/StripeEvent", "anyItem"),
     hunted("Wire/JSON/DocumentParser.swift readInteger", "Server/Payment", "wrong"),
     hunted("Server/HTTP/Endpoints/BroadcastFields.swift take", "Server/Payment", "wrong"),
     Place(

@@ -98,6 +98,10 @@ final class EndpointAccess: ShardComponent {
     switch endpoint.access {
     case .anyone:
       return .anyone
+    case .stripe:
+      // guard: stripe-head-before-body
+      _ = try Endpoints.stripeSignature(in: head, at: wall)
+      return .anyone
     case .loopbackOrPublisher:
       // guard: metrics-on-loopback-names
       if admission.isLocal(slot), EndpointAccess.hasLoopbackName(head) { return .anyone }
@@ -121,7 +125,7 @@ final class EndpointAccess: ShardComponent {
         403, "forbidden", authenticator.explain(failure, "this needs the token of a user"))
     case .publisher where !caller.isPublisher, .loopbackOrPublisher where !caller.isPublisher:
       throw Refusal(403, "forbidden", "this needs a publisher's token or key")
-    case .user, .publisher, .loopbackOrPublisher, .anyone, .caller:
+    case .user, .publisher, .loopbackOrPublisher, .anyone, .stripe, .caller:
       return caller
     }
   }

@@ -44,7 +44,7 @@ final class HTTPConnections: ShardComponent {
     self.pages = pages
     self.drain = drain
     self.storeWatch = storeWatch
-    routes = Endpoints.router(hasDemo: context.core.configuration.demoTokens != nil)
+    routes = Endpoints.router(for: context.core.configuration)
     otherPaths = HTTPConnections.otherPaths(context.core.configuration)
     bodies = BodiesInFlight(context.core.configuration.limits)
   }

@@ -1,5 +1,6 @@
 // The bounds of sessions, rooms, notifications and tokens.
 
+internal import Channels
 internal import Notifications
 internal import Tokens
 internal import Wire
@@ -112,6 +113,9 @@ extension LimitRows {
     add(
       "amount of a payment, with either sign", PaymentRules.numbers.upperBound, .count,
       "answered 422")
+    add(
+      "message of Stripe about a card", StripeObject.textByteCountLimit, .bytes,
+      "the notification does not repeat it")
     add("document of preferences", Preferences.documentByteCountLimit, .bytes, "answered 422")
     add("rules of preferences", Preferences.ruleCountLimit, .count, "answered 422")
     add(
@@ -143,6 +147,11 @@ extension LimitRows {
     add(
       "largest setting of it", TokenPolicy.leeways.upperBound, .seconds, "the server does not start"
     )
+    add(
+      "secrets of Stripe", StripeSignature.secretCountLimit, .count, "the server does not start")
+    add(
+      "secret of Stripe, at least", Configuration.stripeSecretMinimum, .bytes,
+      "the server does not start")
   }
 
   mutating func addEngine(_ engine: EnginePath) {

@@ -1,6 +1,7 @@
 // The bounds of operators' requests, of a shard's turn and of the store.
 
 internal import Broadcast
+internal import Channels
 internal import Delivery
 internal import Notifications
 internal import Reactor
@@ -122,6 +123,9 @@ extension LimitRows {
       "a publish with a further one is answered 429")
     add(
       "age of an idempotency key", StoreLimits.keyLifetimeMilliseconds, .milliseconds,
+      "it is forgotten")
+    add(
+      "added age of the key of an event of Stripe", StripeEvent.retryMilliseconds, .milliseconds,
       "it is forgotten")
     add(
       "expired keys deleted by a transaction", StoreLimits.keyPruneLimit, .count,

@@ -1,5 +1,6 @@
 // The bounds of connections, requests and messages.
 
+internal import Channels
 internal import Delivery
 internal import Notifications
 internal import Reactor
@@ -97,6 +98,12 @@ extension LimitRows {
       "answered 408")
     add("subprotocols", WebSocketHandshake.protocolCountLimit, .count, "answered 400")
     add("Idempotency-Key", IdempotencyKey.byteCountLimit, .bytes, "answered 400")
+    add("Stripe-Signature", StripeSignature.fieldByteCountLimit, .bytes, "answered 400")
+    add(
+      "elements of Stripe-Signature", StripeSignature.elementCountLimit, .count, "answered 400")
+    add(
+      "tolerated age of Stripe-Signature", StripeSignature.toleranceSeconds, .seconds,
+      "answered 400, and so is one so far ahead")
     add(
       "Access-Control-Request-Headers", OriginPolicy.requestedFieldsBytesLimit, .bytes,
       "a longer list gets the fields that the server reads, not those asked for")
@@ -111,6 +118,7 @@ extension LimitRows {
     add("JSON body", \Limits.bodyBytesLimit, .bytes, "answered 413")
     add("body of a publish with user_ids", \Limits.publishBytesLimit, .bytes, "answered 413")
     add("batch", \Limits.batchBytesLimit, .bytes, "answered 413")
+    add("event of Stripe", \Limits.stripeBytesLimit, .bytes, "answered 413")
     add("lines or notifications of a batch", \Limits.batchLinesLimit, .count, "answered 413")
     add("lines of a batch for everyone", \Limits.batchEveryoneLimit, .count, "answered 413")
     add(

@@ -123,6 +123,13 @@ final class ServerCore: Sendable {
     startedAt = kernel.monotonicMilliseconds
   }
 
+  /// Puts an event that belongs to a commit into the ring, when there is room for it.
+  ///
+  /// For the store's thread only: the shards never wait for that thread, so the ring always drains.
+  func publishCommitted(_ event: Event) {
+    while !ring.offer(event) { kernel.pause() }
+  }
+
   /// The owner shard of the user or room with that name.
   func ownerShard(of name: String) -> Int {
     // FNV-1a is the same on every shard and in every process; Swift's hash has a seed per process.

@@ -17,17 +17,20 @@ struct Endpoint: Sendable {
     case publisher
     /// A caller on this machine, or a publisher.
     case loopbackOrPublisher
+    /// Stripe, by the signature of the body: only its form and its time are checked with the head.
+    case stripe
   }
 
   /// The bound of a request's body.
   enum BodySize {
-    case ordinary, publish, batch
+    case ordinary, publish, batch, stripe
 
     func limit(_ limits: Limits) -> Int {
       switch self {
       case .ordinary: limits.bodyBytesLimit
       case .publish: limits.publishBytesLimit
       case .batch: limits.batchBytesLimit
+      case .stripe: limits.stripeBytesLimit
       }
     }
   }
@@ -108,9 +111,11 @@ enum Endpoints {
   /// Submits a command to the store; the request waits for the reply, which `answer` turns into its
   /// answer.
   ///
-  /// With `relay` the reply also waits until that calls its argument.
+  /// With `relay` the reply also waits until that calls its argument. `companion` is an event that is
+  /// not stored: it follows the notifications of a publish into the ring after their commit, whether
+  /// or not the request still waits, and never follows a repeat.
   static func submit<Reply>(
-    _ command: TypedCommand<Reply>, _ request: Request, on shard: Shard,
+    _ command: TypedCommand<Reply>, _ request: Request, on shard: Shard, companion: Event? = nil,
     after relay: Relay? = nil, _ answer: @escaping (Reply) -> Answer
   ) throws(Refusal) -> EndpointResult {
     try shard.storeWatch.checkAnswers()
@@ -118,7 +123,10 @@ enum Endpoints {
     let mailbox = shard.mailbox
     var count = 0
     if case .publish(let drafts, _, _, _) = command.command { count = drafts.count }
-    let isTaken = shard.core.store.submit(command.command) { [count] outcome in
+    let core = shard.core
+    let isTaken = core.store.submit(command.command) { [count] outcome in
+      // guard: companion-of-a-first-publish-alone
+      if let companion, outcome == .published { core.publishCommitted(companion) }
       let reply: @Sendable () -> Void = {
         mailbox.append(.outcome(id, outcome, count: count))
       }

@@ -5,10 +5,17 @@ internal import Tokens
 internal import Wire
 
 extension Endpoints {
-  /// The routes, with or without those of the demo.
-  static func router(hasDemo: Bool) -> Router<Endpoint> {
+  /// The routes of a server.
+  static func router(for configuration: Configuration) -> Router<Endpoint> {
+    // guard: stripe-needs-its-secret
+    let hasStripe = !configuration.stripeSecrets.isEmpty
+    return router(hasDemo: configuration.demoTokens != nil, hasStripe: hasStripe)
+  }
+
+  /// The routes, with or without those of the demo and of Stripe.
+  static func router(hasDemo: Bool, hasStripe: Bool = false) -> Router<Endpoint> {
     var router = Router<Endpoint>()
-    for endpoint in rows(hasDemo: hasDemo) {
+    for endpoint in rows(hasDemo: hasDemo) + (hasStripe ? integrations : []) {
       router.add(endpoint.method, endpoint.path, endpoint)
     }
     return router
@@ -28,6 +35,11 @@ extension Endpoints {
   private static let publishing: [Endpoint] = [
     Endpoint(.post, notifications, .publisher, body: .publish, publish),
     Endpoint(.post, notifications + "/batch", .publisher, body: .batch, publishBatch),
+  ]
+
+  /// Webhooks of other services, each only where its secret is configured.
+  private static let integrations: [Endpoint] = [
+    Endpoint(.post, "/integrations/stripe", .stripe, body: .stripe, readsQuery: false, stripe)
   ]
 
   private static let inbox: [Endpoint] = [
