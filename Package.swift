@@ -132,7 +132,7 @@ let package = Package(
       path: "Tests/Tokens", swiftSettings: strictTests),
     .testTarget(
       name: "NotificationsTests", dependencies: ["Notifications", "Wire", "TestSupport"],
-      path: "Tests/Notifications", swiftSettings: strictTests),
+      path: "Tests/Notifications", exclude: ["zones"], swiftSettings: strictTests),
     .testTarget(
       name: "StorageTests",
       dependencies: [

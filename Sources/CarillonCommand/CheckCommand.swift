@@ -48,7 +48,7 @@ enum CheckCommand {
       Terminal.print(isJSON ? String(decoding: table.json, as: UTF8.self) : table.text)
       return 0
     }
-    let limits = hostLimits() + secretProblems(settings)
+    let limits = hostLimits() + [zoneFiles(settings)] + secretProblems(settings)
     if try arguments.isOn("json") {
       Terminal.print(json(settings, limits))
     } else {
@@ -86,6 +86,14 @@ enum CheckCommand {
         name: "length of JWT_SECRET", value: .text("short"), isEnough: false,
         remedy: "openssl rand -hex 64")
     ]
+  }
+
+  /// A row for the time zones of quiet hours.
+  private static func zoneFiles(_ settings: ServeSettings) -> Limit {
+    let count = TimeZoneFiles.count(in: settings.configuration.timeZonePath)
+    return Limit(
+      name: "time zones", value: .number(count), isEnough: count > 0,
+      remedy: "apt-get install tzdata, or name the directory of the zone files by --time-zones")
   }
 
   private static func hostLimits() -> [Limit] {

@@ -38,6 +38,9 @@ struct ServeSettings {
     Flag(
       "dev", nil, environment: ["CARILLON_DEV"],
       "random secret, ready-made tokens, loopback only"),
+    Flag(
+      "time-zones", "DIR", environment: ["CARILLON_TIME_ZONES"],
+      "directory of the zone files for quiet hours (\(TimeZoneFiles.standardPath))"),
     Flag("shards", "N", environment: ["CARILLON_SHARDS"], "reactor threads (one per processor)"),
     Flag("pin", nil, environment: ["CARILLON_PIN"], "pin shard N to processor N"),
     Flag("log-level", "LEVEL", environment: ["LOG_LEVEL"], "error, warning, info or debug"),
@@ -141,6 +144,10 @@ struct ServeSettings {
     }
     configuration.dataPath =
       arguments.value("data") ?? (isDevelopment ? ":memory:" : "carillon-data")
+    guard arguments.value("time-zones") != "" else {
+      throw UsageError("--time-zones must name a directory")
+    }
+    if let path = arguments.value("time-zones") { configuration.timeZonePath = path }
     configuration.shardCount = try arguments.number(
       "shards", in: Configuration.shardCounts, otherwise: Host.processorCount)
     configuration.pinsShards = try arguments.isOn("pin")
@@ -221,7 +228,8 @@ struct ServeSettings {
     let engine = EngineSettings()
     let standard: [String: String] = [
       "host": configuration.host, "port": "\(configuration.port)",
-      "data": configuration.dataPath, "shards": "\(configuration.shardCount)",
+      "data": configuration.dataPath, "time-zones": configuration.timeZonePath,
+      "shards": "\(configuration.shardCount)",
       "jwt-algorithm": "HS256", "jwt-leeway": "\(TokenPolicy.leeways.upperBound)",
       "jwt-require-exp": "on", "log-level": "info",
       "backlog-bytes": "\(limits.backlogBytesLimit)", "dev": "off", "pin": "off",

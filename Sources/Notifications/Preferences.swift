@@ -72,12 +72,14 @@ package struct Preferences: Sendable, Equatable {
   ///
   /// True when its type is muted or excluded from the live channel, or when it was created in quiet
   /// hours and is not urgent. A muted type stays muted even if urgent. `createdAt` is milliseconds
-  /// since 1970.
-  package func isMuted(type: String, priority: Priority, createdAt: Int64) -> Bool {
+  /// since 1970; `zones` are the time zones that the server knows.
+  package func isMuted(
+    type: String, priority: Priority, createdAt: Int64, zones: TimeZoneTable
+  ) -> Bool {
     let rule = rule(for: type)
     if rule.isMuted || !rule.channels.websocket { return true }
     guard priority != .urgent, let quietHours else { return false }
-    return quietHours.contains(createdAt)
+    return quietHours.contains(createdAt, zones: zones)
   }
 
   /// The document: every field explicit, in a fixed order, without white space.
@@ -108,8 +110,12 @@ package struct Preferences: Sendable, Equatable {
 
 /// The hours in which only urgent notifications ring, by the user's own clock.
 ///
-/// Invariant: `start` and `end` are in 0..<1440 and differ; `utcOffset` is in -840...840; `days` is
-/// not empty.
+/// They follow the time that the user's clock shows: in a time zone, a span that lies in the hour
+/// that is skipped in spring does not occur on that day, and one in the hour that is repeated in
+/// autumn occurs twice.
+///
+/// Invariant: `start` and `end` are in 0..<1440 and differ; an offset is in -840...840, and a zone
+/// has the form of a name; `days` is not empty.
 package struct QuietHours: Sendable, Equatable {
   /// A day of the week; the raw value counts from Monday.
   package enum Day: Int, Sendable, CaseIterable {
@@ -129,33 +135,60 @@ package struct QuietHours: Sendable, Equatable {
     }
   }
 
+  /// The user's clock.
+  package enum Clock: Sendable, Equatable {
+    /// Minutes that it is ahead of UTC, all year.
+    case utcOffset(Int)
+    /// A time zone of the IANA database.
+    case timeZone(String)
+  }
+
   /// First quiet minute of a span, counted from midnight.
   package let start: Int
   /// First minute after the quiet span; less than `start` if the span crosses midnight.
   package let end: Int
-  /// Minutes that the user's clock is ahead of UTC.
-  package let utcOffset: Int
+  package let clock: Clock
   /// The days on which a span begins; it may end on the next.
   package let days: Set<Day>
 
   package static let minutesPerDay = 1_440
   package static let utcOffsetLimit = 14 * 60
 
-  package init(start: Int, end: Int, utcOffset: Int = 0, days: Set<Day> = Set(Day.allCases)) {
+  package init(start: Int, end: Int, clock: Clock, days: Set<Day> = Set(Day.allCases)) {
     precondition(0..<Self.minutesPerDay ~= start, "start: \(start)")
     precondition(0..<Self.minutesPerDay ~= end && end != start, "end: \(end)")
-    precondition(-Self.utcOffsetLimit...Self.utcOffsetLimit ~= utcOffset, "offset: \(utcOffset)")
+    switch clock {
+    case .utcOffset(let minutes):
+      precondition(-Self.utcOffsetLimit...Self.utcOffsetLimit ~= minutes, "offset: \(minutes)")
+    case .timeZone(let name): precondition(TimeZoneTable.isName(name), "time zone: \(name)")
+    }
     precondition(!days.isEmpty, "no days")
     self.start = start
     self.end = end
-    self.utcOffset = utcOffset
+    self.clock = clock
     self.days = days
   }
 
+  package init(start: Int, end: Int, utcOffset: Int = 0, days: Set<Day> = Set(Day.allCases)) {
+    self.init(start: start, end: end, clock: .utcOffset(utcOffset), days: days)
+  }
+
   /// Whether a time, in milliseconds since 1970, falls in the quiet hours.
-  package func contains(_ milliseconds: Int64) -> Bool {
+  ///
+  /// In a time zone that the server does not know, no time does: everything rings, which is better
+  /// than nothing.
+  package func contains(_ milliseconds: Int64, zones: TimeZoneTable) -> Bool {
     // Divide first, so that adding the offset cannot overflow the integer.
-    let minute = Self.floor(milliseconds, 60_000).quotient + Int64(utcOffset)
+    let second = Self.floor(milliseconds, 1_000).quotient
+    let offset: Int
+    switch clock {
+    case .utcOffset(let minutes): offset = minutes * 60
+    case .timeZone(let name):
+      // guard: unknown-zone-rings
+      guard let zone = zones[name] else { return false }
+      offset = zone.offset(at: second)
+    }
+    let minute = Self.floor(second + Int64(offset), 60).quotient
     let (day, ofDay) = Self.floor(minute, Int64(Self.minutesPerDay))
     let minuteOfDay = Int(ofDay)
     if start < end { return start <= minuteOfDay && minuteOfDay < end && begins(on: day) }
@@ -194,7 +227,11 @@ extension [UInt8] {
   fileprivate mutating func members(of hours: QuietHours) {
     member("start", Self.clock(hours.start))
     member("end", Self.clock(hours.end))
-    member("utc_offset", (hours.utcOffset < 0 ? "-" : "+") + Self.clock(abs(hours.utcOffset)))
+    switch hours.clock {
+    case .utcOffset(let minutes):
+      member("utc_offset", (minutes < 0 ? "-" : "+") + Self.clock(abs(minutes)))
+    case .timeZone(let name): member("time_zone", name)
+    }
     // Omitted when it contains every day, the default.
     guard hours.days.count < QuietHours.Day.allCases.count else { return }
     member("days", texts: QuietHours.Day.allCases.filter(hours.days.contains).map(\.name))

@@ -9,24 +9,28 @@ extension Preferences {
   ///
   /// Rejects preferences whose own document would exceed 16 KiB, so that every document the server
   /// returns can be submitted again. An error may name a type from the document: a valid type, so
-  /// at most 64 plain characters.
-  package static func parse(_ bytes: [UInt8]) throws(DocumentError) -> Preferences {
-    try parse(bytes, ignoresUnknown: false)
+  /// at most 64 plain characters. A time zone must be one of `zones`.
+  package static func parse(
+    _ bytes: [UInt8], zones: TimeZoneTable
+  ) throws(DocumentError) -> Preferences {
+    try parse(bytes, zones: zones, ignoresUnknown: false)
   }
 
   /// Parses a stored document, which a later version may have written; nil when it is damaged.
+  ///
+  /// Its time zone may be unknown to this server, whose zone files may have changed since.
   package static func stored(_ bytes: [UInt8]) -> Preferences? {
     do throws(DocumentError) {
-      return try parse(bytes, ignoresUnknown: true)
+      return try parse(bytes, zones: nil, ignoresUnknown: true)
     } catch {
       return nil
     }
   }
 
   private static func parse(
-    _ bytes: [UInt8], ignoresUnknown: Bool
+    _ bytes: [UInt8], zones: TimeZoneTable?, ignoresUnknown: Bool
   ) throws(DocumentError) -> Preferences {
-    var document = PreferencesDocument()
+    var document = PreferencesDocument(zones: zones)
     try DocumentParser.parse(
       bytes, ["types", "quiet_hours"], ignoresUnknown: ignoresUnknown
     ) {
@@ -77,6 +81,10 @@ extension QuietHours {
 private struct PreferencesDocument {
   private(set) var rules: [String: Preferences.Rule] = [:]
   private(set) var quietHours: QuietHours?
+  /// The zones that may be named; nil for any name.
+  private let zones: TimeZoneTable?
+
+  init(zones: TimeZoneTable?) { self.zones = zones }
 
   mutating func takeRules(
     _ parser: inout DocumentParser, from reader: inout JSONReader
@@ -127,9 +135,11 @@ private struct PreferencesDocument {
   ) throws(JSONViolation) {
     var start: Int?
     var end: Int?
-    var utcOffset = 0
+    var utcOffset: Int?
+    var timeZone: String?
     var days = Set(QuietHours.Day.allCases)
-    try parser.readObject(["start", "end", "utc_offset", "days"], from: &reader) {
+    let names = ["start", "end", "utc_offset", "time_zone", "days"]
+    try parser.readObject(names, from: &reader) {
       (parser, reader, name) throws(JSONViolation) in
       switch name {
       case "start": start = try Self.readMinutes(&parser, from: &reader)
@@ -140,13 +150,35 @@ private struct PreferencesDocument {
           return parser.refuse("must be +HH:MM or -HH:MM, at most 14:00")
         }
         utcOffset = minutes
+      case "time_zone": timeZone = try readTimeZone(&parser, from: &reader)
       default: days = try Self.readDays(&parser, from: &reader)
       }
     }
     guard !parser.hasProblem else { return }
     guard let start, let end else { return parser.refuse("must have a start and an end") }
     guard start != end else { return parser.refuse("must not start and end at the same time") }
-    quietHours = QuietHours(start: start, end: end, utcOffset: utcOffset, days: days)
+    guard timeZone == nil || utcOffset == nil else {
+      return parser.refuse("must have a utc_offset or a time_zone, not both")
+    }
+    let clock = timeZone.map { QuietHours.Clock.timeZone($0) } ?? .utcOffset(utcOffset ?? 0)
+    quietHours = QuietHours(start: start, end: end, clock: clock, days: days)
+  }
+
+  private func readTimeZone(
+    _ parser: inout DocumentParser, from reader: inout JSONReader
+  ) throws(JSONViolation) -> String? {
+    guard let name = try parser.readText(from: &reader) else { return nil }
+    guard zones?.count != 0 else {
+      parser.refuse("this server has no time zones: give a utc_offset")
+      return nil
+    }
+    // The error does not repeat the name.
+    // guard: zone-name-in-table
+    guard TimeZoneTable.isName(name), zones == nil || zones?[name] != nil else {
+      parser.refuse("must be the name of a time zone, such as Europe/Zurich")
+      return nil
+    }
+    return name
   }
 
   private static func readMinutes(

@@ -23,6 +23,49 @@ package enum BlockingFile {
     }
   }
 
+  /// The bytes of a regular file; nil when it cannot be read, or has more than `limit`.
+  package static func read(_ path: String, limit: Int) -> [UInt8]? {
+    // Opening a pipe without a writer would wait for one.
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { return nil }
+    defer { _ = close(descriptor) }
+    var status = stat()
+    // SAFETY: one structure, live for the call.
+    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      return nil
+    }
+    var bytes = [UInt8](repeating: 0, count: limit + 1)
+    var count = 0
+    while count <= limit {
+      // SAFETY: the array is live for the call, and has room for the rest of its count.
+      let more = unsafe bytes.withUnsafeMutableBytes { bytes in
+        unsafe Glibc.read(descriptor, bytes.baseAddress! + count, bytes.count - count)
+      }
+      if more == 0 { return Array(bytes[..<count]) }
+      if more < 0 && errno != EINTR { return nil }
+      count += max(0, more)
+    }
+    return nil
+  }
+
+  /// The names in a directory, at most `limit` and in no order; empty when it cannot be read.
+  package static func names(in path: String, limit: Int) -> [String] {
+    // SAFETY: the path is live for the call.
+    guard let directory = unsafe opendir(path) else { return [] }
+    // SAFETY: `directory` is open until here, and only this call has it.
+    defer { unsafe closedir(directory) }
+    var names: [String] = []
+    // SAFETY: an entry is valid until the next call for the same directory. Its name ends with a
+    // zero byte within the entry.
+    while names.count < limit, let entry = unsafe readdir(directory) {
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
+        unsafe name.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names
+  }
+
   /// Waits for bytes of an open file, pipe or terminal and reads up to `limit` of them.
   ///
   /// Returns an empty array at the end.

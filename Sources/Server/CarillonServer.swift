@@ -53,14 +53,19 @@ package final class CarillonServer: Sendable {
     let ring = BroadcastRing<Event>(
       capacity: configuration.limits.ringCapacity, parkers: parkers)
     let log = Log(level: configuration.logLevel)
-    let store = try CarillonServer.open(configuration, ring, kernel, log)
+    let timeZones = TimeZoneFiles.table(in: configuration.timeZonePath)
+    if timeZones.count == 0 {
+      // guard: missing-zones-reported
+      log.write(.warning, at: kernel.wallMilliseconds, TimeZoneFiles.absence)
+    }
+    let store = try CarillonServer.open(configuration, ring, kernel, log, timeZones)
     dataPath = store.path
     let mailboxes = parkers.map { Mailbox<ShardMessage>(capacity: .max, parker: $0) }
     let webhooks = try CarillonServer.startWebhooks(store, configuration, kernel, log, mailboxes)
     core = ServerCore(
       configuration: configuration, kernel: kernel, ring: ring, parkers: parkers,
       mailboxes: mailboxes, store: store, webhooks: webhooks, log: log,
-      otherFileCount: ProcessResources.openFileCount)
+      otherFileCount: ProcessResources.openFileCount, timeZones: timeZones)
     threads = try CarillonServer.startShards(core, sockets)
   }
 
@@ -102,11 +107,12 @@ package final class CarillonServer: Sendable {
   }
 
   private static func open(
-    _ configuration: Configuration, _ ring: BroadcastRing<Event>, _ kernel: Kernel, _ log: Log
+    _ configuration: Configuration, _ ring: BroadcastRing<Event>, _ kernel: Kernel, _ log: Log,
+    _ timeZones: TimeZoneTable
   ) throws(ServerError) -> SQLiteStore {
     do throws(StoreError) {
       return try SQLiteStore(
-        StoreConfiguration(path: configuration.dataPath), kernel: kernel,
+        StoreConfiguration(path: configuration.dataPath, timeZones: timeZones), kernel: kernel,
         report: { $0.write(to: log, at: kernel.wallMilliseconds) }
       ) { events in
         var rest = events[...]

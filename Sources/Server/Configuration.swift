@@ -32,6 +32,8 @@ package struct Configuration: Sendable {
   package static let inMemory = ":memory:"
   /// The directory of the store, or `:memory:` to keep nothing.
   package var dataPath = inMemory
+  /// The directory of the zone files for quiet hours.
+  package var timeZonePath = TimeZoneFiles.standardPath
   /// The rules by which tokens are accepted.
   package var tokenPolicy: TokenPolicy
   /// The value of `X-API-Key` that makes a caller a publisher.

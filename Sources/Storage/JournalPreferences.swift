@@ -79,7 +79,8 @@ extension JournalTransaction {
     ) { () throws(StoreError) in try statements.preferences.document.read(of: user.key) }
     guard let preferences else { return (user, Wish()) }
     let isMuted = preferences.isMuted(
-      type: content.type, priority: content.priority, createdAt: draft.createdAt)
+      type: content.type, priority: content.priority, createdAt: draft.createdAt,
+      zones: timeZones)
     let rule = preferences.rule(for: content.type)
     // guard: webhook-by-preference
     let allowsWebhook = !rule.isMuted && rule.channels.webhook

@@ -86,6 +86,7 @@ final class JournalTransaction {
   /// Changes of whole inboxes under way, by the key of their user; the journal keeps them.
   var sweepCounts: [Int64: Int] = [:]
   let stepLimit: Int
+  let timeZones: TimeZoneTable
   /// The current notifications for everyone: mirrors the database, also after a rollback.
   var everyone: EveryoneList
   /// See `Store.nextExpiry`.
@@ -123,6 +124,7 @@ final class JournalTransaction {
     expiryLimit = configuration.expiryLimit
     keptSessionsLimit = configuration.keptSessionsLimit
     stepLimit = configuration.stepLimit
+    timeZones = configuration.timeZones
     nextExpiry = try findNextExpiry()
   }
 

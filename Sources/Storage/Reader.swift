@@ -48,10 +48,11 @@ final class Reader {
   private let requestRecount: @Sendable (UserID) -> Void
   private let condition: StoreCondition
   private let kernel: Kernel
+  private let timeZones: TimeZoneTable
 
   init(
     connection: consuming Connection, condition: StoreCondition, kernel: Kernel,
-    requestRecount: @escaping @Sendable (UserID) -> Void
+    timeZones: TimeZoneTable, requestRecount: @escaping @Sendable (UserID) -> Void
   ) throws(StoreError) {
     begin = try connection.prepare("BEGIN")
     end = try connection.prepare("END")
@@ -74,6 +75,7 @@ final class Reader {
     outbox = try OutboxReader(connection)
     self.connection = connection
     self.requestRecount = requestRecount
+    self.timeZones = timeZones
     self.condition = condition
     self.kernel = kernel
   }
@@ -267,7 +269,7 @@ final class Reader {
       let isMuted: Bool
       if let common {
         if wishes == nil { wishes = try readPreferences(of: user) }
-        isMuted = wishes?.isMuted(common.row) ?? false
+        isMuted = wishes?.isMuted(common.row, zones: timeZones) ?? false
       } else {
         isMuted = NotificationRow.isMuted(row)
       }
@@ -351,7 +353,7 @@ final class Reader {
 
 extension Preferences {
   /// Whether these preferences silence a notification for everyone.
-  fileprivate func isMuted(_ row: EveryoneList.Row) -> Bool {
-    isMuted(type: row.type, priority: row.priority, createdAt: row.createdAt)
+  fileprivate func isMuted(_ row: EveryoneList.Row, zones: TimeZoneTable) -> Bool {
+    isMuted(type: row.type, priority: row.priority, createdAt: row.createdAt, zones: zones)
   }
 }

@@ -68,7 +68,8 @@ package final class SQLiteStore: Store {
       for index in 0..<configuration.readerCount {
         let connection = try Schema.openReader(configuration, in: directory)
         let reader = try Reader(
-          connection: connection, condition: condition, kernel: kernel
+          connection: connection, condition: condition, kernel: kernel,
+          timeZones: configuration.timeZones
         ) { user in
           // If the queue is full, the next reading asks again.
           let command = StoreCommand.recount(user: user, at: kernel.wallMilliseconds)

@@ -1,6 +1,6 @@
 // The limits of a store.
 
-internal import Notifications
+package import Notifications
 
 /// The limits of the outbox, in rows: each has its standard value.
 package struct OutboxLimits: Sendable {
@@ -86,6 +86,8 @@ package struct StoreConfiguration: Sendable {
   ///
   /// Tests use a failing one.
   package var vfs: String?
+  /// The time zones of users' quiet hours.
+  package var timeZones: TimeZoneTable
   /// Counts the cost of each statement; nil except in tests.
   package var statistics: StatementStatistics?
 
@@ -97,7 +99,7 @@ package struct StoreConfiguration: Sendable {
     keptRoomsMilliseconds: Int64 = RecoveryID.keptMilliseconds, readerCount: Int = 2,
     lockTimeoutMilliseconds: Int = 2_000, stepLimit: Int = Self.defaultStepLimit,
     migrationStepLimit: Int = 4_096, checkpointPages: Int = 4_096, logPagesLimit: Int = 32_768,
-    cacheKibibytes: Int = 32_768, vfs: String? = nil
+    cacheKibibytes: Int = 32_768, vfs: String? = nil, timeZones: TimeZoneTable = .empty
   ) {
     precondition(queueCapacity > 0 && readQueueCapacity > 0 && groupLimit > 0 && readerCount > 0)
     precondition(stepLimit > 0 && migrationStepLimit > 0 && lockTimeoutMilliseconds >= 0)
@@ -121,5 +123,6 @@ package struct StoreConfiguration: Sendable {
     self.logPagesLimit = logPagesLimit
     self.cacheKibibytes = cacheKibibytes
     self.vfs = vfs
+    self.timeZones = timeZones
   }
 }

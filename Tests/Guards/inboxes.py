@@ -1,9 +1,75 @@
 """Guards of the store's work for one inbox, and of its formats: case 71."""
 
-from edits import drop_condition, instead, never, remove, replace
-from guard import Guard, unit
+from edits import always, drop_condition, instead, never, remove, replace, rewrite
+from guard import Guard, unit, wire
 
 GUARDS = [
+    Guard(
+        None,
+        "a zone file that counts leap seconds is refused",
+        "zone-without-leap-seconds",
+        always(1),
+        (unit("TimeZoneRulesTests/outside of the format"),),
+    ),
+    Guard(
+        None,
+        "the times of a zone file rise",
+        "zone-times-rise",
+        always(1),
+        (unit("TimeZoneRulesTests/outside of the format"),),
+    ),
+    Guard(
+        None,
+        "a change in a zone file has a type",
+        "zone-type-exists",
+        always(1),
+        (unit("TimeZoneRulesTests/outside of the format"),),
+    ),
+    Guard(
+        None,
+        "an offset in a zone file is at most about a day",
+        "zone-offset-in-range",
+        always(1),
+        (unit("TimeZoneRulesTests/outside of the format"),),
+    ),
+    Guard(
+        None,
+        "the counts of a zone file do not exceed the file",
+        "zone-block-within-file",
+        always(1),
+        (unit("TimeZoneRulesTests/prefix"), unit("TimeZoneRulesTests/damagedCounts")),
+    ),
+    Guard(
+        None,
+        "in an unknown time zone everything rings",
+        "unknown-zone-rings",
+        rewrite(
+            "guard let zone = @1 else { return false }", "guard let zone = @1 else { return true }"
+        ),
+        (
+            unit("QuietZoneTests/everything rings"),
+            unit("SilenceTests/timeZones"),
+            wire("test_quiet_zones.py", "without_zone_files"),
+        ),
+    ),
+    Guard(
+        None,
+        "a time zone must be one of the table",
+        "zone-name-in-table",
+        always(2),
+        (
+            unit("QuietZoneTests/refused"),
+            unit("TimeZoneFilesTests/zone of the table"),
+            wire("test_quiet_zones.py", "any_other_name"),
+        ),
+    ),
+    Guard(
+        None,
+        "a start without zone files is reported",
+        "missing-zones-reported",
+        remove(),
+        (wire("test_quiet_zones.py", "without_zone_files"),),
+    ),
     Guard(
         71,
         "the cache of parsed preferences is bounded",

@@ -8,7 +8,7 @@ import Wire
 @Suite("A user's preferences")
 struct PreferencesTests {
   private func parse(_ text: String) throws(DocumentError) -> Preferences {
-    try Preferences.parse(Array(text.utf8))
+    try Preferences.parse(Array(text.utf8), zones: .empty)
   }
 
   /// The error for a document: `malformed`, or the field and the reason.
@@ -157,7 +157,7 @@ struct PreferencesTests {
     let largest = try parse(document(most) { "t\(1_000 + $0)" })
     #expect(largest.json.count <= 16_384)
     #expect(largest.json.count > 16_384 - 120)
-    #expect(try Preferences.parse(largest.json) == largest)
+    #expect(try Preferences.parse(largest.json, zones: .empty) == largest)
     #expect(
       refusal(document(most + 1) { "t\(1_000 + $0)" })
         == "body: expands to more than 16384 bytes")
@@ -218,8 +218,8 @@ struct PreferencesTests {
         default: bytes.insert(bytes.randomElement(using: &random)!, at: position)
         }
       }
-      guard let preferences = try? Preferences.parse(bytes) else { continue }
-      #expect(try Preferences.parse(preferences.json) == preferences)
+      guard let preferences = try? Preferences.parse(bytes, zones: .empty) else { continue }
+      #expect(try Preferences.parse(preferences.json, zones: .empty) == preferences)
     }
     for end in 0..<sound.count {
       #expect(refusal(String(decoding: sound[..<end], as: UTF8.self)) == "malformed")
@@ -233,14 +233,14 @@ struct PreferencesTests {
         + #""c":{"channels":{"email":false,"webhook":false,"push":false}}}}"#)
     for priority in Priority.allCases {
       func isMuted(_ type: String) -> Bool {
-        preferences.isMuted(type: type, priority: priority, createdAt: 0)
+        preferences.isMuted(type: type, priority: priority, createdAt: 0, zones: .empty)
       }
       #expect(!isMuted("a"))
       #expect(isMuted("b"))
       #expect(!isMuted("c"), "only the websocket channel affects ringing")
       #expect(isMuted("d"))
       #expect(isMuted("A"))
-      #expect(!Preferences().isMuted(type: "a", priority: priority, createdAt: 0))
+      #expect(!Preferences().isMuted(type: "a", priority: priority, createdAt: 0, zones: .empty))
     }
   }
 
@@ -262,35 +262,35 @@ struct PreferencesTests {
       (Self.at(1, 0, 0), true), (Self.at(1, 6, 59, 59_999), true), (Self.at(1, 7, 0), false),
       (Self.at(1, 12, 0), false), (0, true), (-1, true), (-2 * 3_600_000 - 1, false),
     ] {
-      #expect(night.contains(time) == isNight, "\(time)")
-      #expect(day.contains(time) != isNight, "\(time)")
+      #expect(night.contains(time, zones: .empty) == isNight, "\(time)")
+      #expect(day.contains(time, zones: .empty) != isNight, "\(time)")
     }
   }
 
   @Test("an offset shifts quiet hours to the user's own clock")
   func offsets() {
     let berlin = QuietHours(start: 22 * 60, end: 7 * 60, utcOffset: 120)
-    #expect(!berlin.contains(Self.at(0, 19, 59)))
-    #expect(berlin.contains(Self.at(0, 20, 0)))
-    #expect(berlin.contains(Self.at(1, 4, 59)))
-    #expect(!berlin.contains(Self.at(1, 5, 0)))
+    #expect(!berlin.contains(Self.at(0, 19, 59), zones: .empty))
+    #expect(berlin.contains(Self.at(0, 20, 0), zones: .empty))
+    #expect(berlin.contains(Self.at(1, 4, 59), zones: .empty))
+    #expect(!berlin.contains(Self.at(1, 5, 0), zones: .empty))
     let west = QuietHours(start: 22 * 60, end: 7 * 60, utcOffset: -570)
-    #expect(!west.contains(Self.at(0, 7, 29)))
-    #expect(west.contains(Self.at(0, 7, 30)))
-    #expect(west.contains(Self.at(0, 16, 29)))
-    #expect(!west.contains(Self.at(0, 16, 30)))
+    #expect(!west.contains(Self.at(0, 7, 29), zones: .empty))
+    #expect(west.contains(Self.at(0, 7, 30), zones: .empty))
+    #expect(west.contains(Self.at(0, 16, 29), zones: .empty))
+    #expect(!west.contains(Self.at(0, 16, 30), zones: .empty))
   }
 
   @Test("with days, a span belongs to the day on which it begins, by the user's clock")
   func days() {
     let friday = QuietHours(start: 22 * 60, end: 7 * 60, days: [.friday])
-    #expect(!friday.contains(Self.at(4, 6, 0)), "the night from Thursday")
-    #expect(friday.contains(Self.at(4, 22, 0)))
-    #expect(friday.contains(Self.at(5, 6, 59)))
-    #expect(!friday.contains(Self.at(5, 22, 0)))
+    #expect(!friday.contains(Self.at(4, 6, 0), zones: .empty), "the night from Thursday")
+    #expect(friday.contains(Self.at(4, 22, 0), zones: .empty))
+    #expect(friday.contains(Self.at(5, 6, 59), zones: .empty))
+    #expect(!friday.contains(Self.at(5, 22, 0), zones: .empty))
     let ahead = QuietHours(start: 1 * 60, end: 2 * 60, utcOffset: 840, days: [.tuesday])
-    #expect(ahead.contains(Self.at(0, 11, 0)), "Tuesday there, still Monday here")
-    #expect(!ahead.contains(Self.at(1, 11, 0)))
+    #expect(ahead.contains(Self.at(0, 11, 0), zones: .empty), "Tuesday there, still Monday here")
+    #expect(!ahead.contains(Self.at(1, 11, 0), zones: .empty))
   }
 
   @Test("quiet hours equal a minute-by-minute model")
@@ -312,7 +312,7 @@ struct PreferencesTests {
         if ofDay == start, days.contains(weekday) { isQuiet = true }
         guard minute >= 0 else { continue }
         let time = Self.monday + Int64(minute - offset) * 60_000
-        #expect(hours.contains(time) == isQuiet)
+        #expect(hours.contains(time, zones: .empty) == isQuiet)
       }
     }
   }
@@ -322,7 +322,7 @@ struct PreferencesTests {
     for offset in [-840, 0, 840] {
       let whole = QuietHours(start: 0, end: 1_439, utcOffset: offset)
       let rest = QuietHours(start: 1_439, end: 0, utcOffset: offset)
-      #expect(whole.contains(time) != rest.contains(time))
+      #expect(whole.contains(time, zones: .empty) != rest.contains(time, zones: .empty))
     }
   }
 
@@ -331,8 +331,10 @@ struct PreferencesTests {
     let preferences = Preferences(quietHours: QuietHours(start: 0, end: 60))
     for priority in Priority.allCases {
       #expect(
-        preferences.isMuted(type: "t", priority: priority, createdAt: 0) == (priority != .urgent))
-      #expect(!preferences.isMuted(type: "t", priority: priority, createdAt: 3_600_000))
+        preferences.isMuted(type: "t", priority: priority, createdAt: 0, zones: .empty)
+          == (priority != .urgent))
+      #expect(
+        !preferences.isMuted(type: "t", priority: priority, createdAt: 3_600_000, zones: .empty))
     }
   }
 }

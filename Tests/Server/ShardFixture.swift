@@ -152,6 +152,7 @@ final class ShardFixture {
   init(
     shardCount: Int = 1, log: Log = Log(level: .error), files: ClientFiles = .embedded,
     history: StoreHistory = StoreHistory(epoch: "test"), fileLimit: Int = Int(Int32.max),
+    timeZones: TimeZoneTable = .empty,
     _ change: (inout Configuration) -> Void = { _ in }
   ) throws {
     var configuration = Configuration(tokenPolicy: TokenPolicy(keys: [.hmac(secret: Self.secret)]))
@@ -180,7 +181,7 @@ final class ShardFixture {
     let core = ServerCore(
       configuration: configuration, kernel: kernel, ring: ring, parkers: parkers,
       mailboxes: parkers.map { Mailbox(capacity: .max, parker: $0) }, store: store,
-      log: log, files: files)
+      log: log, files: files, timeZones: timeZones)
     self.core = core
     shards = sockets.indices.map { index in
       ShardView(index: index, core: core, sockets: sockets[index])

@@ -57,6 +57,19 @@ struct EveryoneSilenceTests {
     #expect(offsets(fixture, "v") == [1, 2, 3, 4, 5])
   }
 
+  @Test("quiet hours of a time zone follow its clock")
+  func timeZones() throws {
+    let zones = try SilenceTests.zones()
+    let fixture = try StoreFixture { $0.timeZones = zones }
+    let hour: Int64 = 3_600_000
+    let night = QuietHours(start: 0, end: 60, clock: .timeZone("Area/City"))
+    _ = fixture.submit(.setPreferences(user: "u", Preferences(quietHours: night)))
+    publish(fixture, ["t"], at: 22 * hour)
+    publish(fixture, ["t"], at: 23 * hour)
+    #expect(offsets(fixture, "u") == [2])
+    #expect(offsets(fixture, "v") == [1, 2])
+  }
+
   @Test("the preferences at the time of reading apply")
   func present() throws {
     let fixture = try StoreFixture()

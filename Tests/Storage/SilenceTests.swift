@@ -113,6 +113,37 @@ struct SilenceTests {
     #expect(told(fixture) == ["counted 1", "t 2", "t 3", "counted 4"])
   }
 
+  /// A zone that is an hour ahead of UTC until the epoch, and two hours from then on.
+  static func zones() throws -> TimeZoneTable {
+    let name = Array("UTC\0".utf8)
+    let header = { (counts: [UInt8]) -> [UInt8] in
+      Array("TZif2".utf8) + [UInt8](repeating: 0, count: 15)
+        + counts.flatMap { [0, 0, 0, $0] }
+    }
+    var bytes = header([0, 0, 0, 0, 1, 4]) + [0, 0, 0, 0, 0, 0] + name
+    bytes += header([0, 0, 0, 1, 2, 4]) + [UInt8](repeating: 0, count: 8) + [1]
+    bytes += [0, 0, 0x0E, 0x10, 0, 0] + [0, 0, 0x1C, 0x20, 0, 0] + name + Array("\n\n".utf8)
+    return TimeZoneTable([("Area/City", try TimeZoneRules(bytes))])
+  }
+
+  @Test("quiet hours of a time zone follow its clock, and everything rings in an unknown zone")
+  func timeZones() throws {
+    let zones = try Self.zones()
+    let directory = TemporaryDirectory()
+    let hour: Int64 = 3_600_000
+    let night = QuietHours(start: 0, end: 60, clock: .timeZone("Area/City"))
+    do {
+      let fixture = try StoreFixture(in: directory) { $0.timeZones = zones }
+      _ = fixture.submit(.setPreferences(user: "u", Preferences(quietHours: night)))
+      for at: Int64 in [-1, -2, 22, 23] { fixture.publish("u", at: at * hour) }
+      #expect(told(fixture) == ["counted 1", "t 2", "counted 3", "t 4"])
+    }
+    let fixture = try StoreFixture(in: directory)
+    #expect(preferences(fixture, "u")?.quietHours == night)
+    fixture.publish("u", at: 22 * hour)
+    #expect(told(fixture) == ["t 5"])
+  }
+
   @Test("preferences apply to later notifications, also in the same group, and to no earlier ones")
   func order() throws {
     let fixture = try StoreFixture()

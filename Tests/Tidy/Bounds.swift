@@ -74,7 +74,7 @@ enum Bounds {
       "a policy, a place or a hook of tests",
       [
         "Limits.whenUserFull", "StoreConfiguration.path", "StoreConfiguration.vfs",
-        "StoreConfiguration.statistics",
+        "StoreConfiguration.statistics", "StoreConfiguration.timeZones",
       ]
     ),
     (
@@ -115,6 +115,8 @@ enum Bounds {
         "Sources/Wire/WebSocket/WebSocketFrame.swift 1003",
         "Sources/Wire/WebSocket/WebSocketFrame.swift 1014",
         "Sources/Wire/WebSocket/WebSocketFrame.swift 4999",
+        "BlockHeader.byteCount", "Sources/Notifications/PosixRuleParser.swift 167",
+        "Sources/Notifications/PosixRuleParser.swift 365",
         "Sources/Wire/HTTP/ContentCoding.swift 1_000", "Sources/Wire/HTTP/HTTPCharacter.swift 128",
         "Sources/Wire/HTTP/HTTPTarget.swift 65_535", "Destination.nameBytesLimit",
         "Destination.labelBytesLimit", "Destination.portDigitCountLimit",

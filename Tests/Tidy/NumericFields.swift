@@ -64,6 +64,12 @@ enum NumericFields {
     hunted("Notifications/NotificationID.swift hexValue", "Notifications/Value", "invalid"),
     hunted(
       "Notifications/PreferencesParser.swift twoDigits", "Notifications/Preferences", "everyText"),
+    hunted(
+      "Notifications/TimeZoneRules.swift readNumber", "Notifications/TimeZoneRules",
+      "damagedCounts"),
+    hunted(
+      "Notifications/PosixRuleParser.swift takeNumber", "Notifications/TimeZoneRules",
+      "refusedStrings"),
     hunted("Notifications/RecoveryID.swift init", "Notifications/RecoveryID", "refused"),
     hunted("Channels/RetryAfter.swift seconds", "Channels/RetryAfter", "seconds"),
     hunted("Notifications/Outbox.swift sequence", "Notifications/OutboxMessageID", "ids"),

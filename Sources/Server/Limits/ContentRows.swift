@@ -120,6 +120,17 @@ extension LimitRows {
     add("rules of preferences", Preferences.ruleCountLimit, .count, "answered 422")
     add(
       "UTC offset of quiet hours", QuietHours.utcOffsetLimit, .minutes, "answered 422")
+    add("name of a time zone", TimeZoneTable.nameByteCountLimit, .bytes, "answered 422")
+    add(
+      "zone file", TimeZoneRules.fileByteCountLimit, .bytes, "its zone is unknown")
+    add("time zones", TimeZoneTable.countLimit, .count, "further ones are unknown")
+    add("bytes of all zone files", TimeZoneFiles.bytesLimit, .bytes, "further ones are unknown")
+    add(
+      "entries of a directory of zone files", TimeZoneFiles.entryCountLimit, .count,
+      "further ones are unknown")
+    add(
+      "depth of directories of zone files", TimeZoneFiles.depthLimit, .count,
+      "deeper ones are unknown")
   }
 
   mutating func addInboxes() {

@@ -94,6 +94,8 @@ final class ServerCore: Sendable {
   let waitingCallers = WaitingCallers()
   /// The files served to browsers.
   let files: ClientFiles
+  /// The time zones that users may name in their preferences.
+  let timeZones: TimeZoneTable
   let startedAt: UInt64
   /// The store's newest offset at the start; later events come through the ring.
   let firstOffset: UInt64
@@ -101,7 +103,7 @@ final class ServerCore: Sendable {
   init(
     configuration: Configuration, kernel: Kernel, ring: BroadcastRing<Event>, parkers: [Parker],
     mailboxes: [Mailbox<ShardMessage>], store: any Store, webhooks: WebhookSender? = nil, log: Log,
-    files: ClientFiles = .embedded, otherFileCount: Int = 0
+    files: ClientFiles = .embedded, otherFileCount: Int = 0, timeZones: TimeZoneTable = .empty
   ) {
     self.configuration = configuration
     self.kernel = kernel
@@ -111,6 +113,7 @@ final class ServerCore: Sendable {
     self.store = store
     self.webhooks = webhooks
     self.files = files
+    self.timeZones = timeZones
     firstOffset = store.lastOffset
     self.log = log
     verifier = TokenVerifier(policy: configuration.tokenPolicy)

@@ -14,7 +14,7 @@ extension Endpoints {
     try requireJSON(request)
     let preferences: Preferences
     do throws(DocumentError) {
-      preferences = try Preferences.parse(request.body)
+      preferences = try Preferences.parse(request.body, zones: shard.core.timeZones)
     } catch {
       throw Refusal(error)
     }
