@@ -20,6 +20,8 @@ package protocol Store: Sendable {
   /// Nil when none will. Never too late, but it may be too early: the expiring row may have been
   /// deleted.
   var nextExpiry: Int64? { get }
+  /// The API keys as they were when the store was opened, in the order of their creation.
+  var apiKeys: [APIKey] { get }
   /// Whether the store accepts commands, as of its latest group of them.
   var status: StoreStatus { get }
   var metrics: StoreMetrics { get }
@@ -133,9 +135,13 @@ package enum StoreCommand: Sendable {
   case recount(user: UserID, at: Int64)
   /// Removes from every inbox the notifications that expired by then, and forgets the expired kept
   /// rooms, up to a limit per command.
+  ///
+  /// It also removes API keys a time after they have ended.
   case expire(at: Int64)
   /// Changes the outbox or its endpoints.
   case outbox(OutboxCommand)
+  /// Changes an API key.
+  case apiKeys(APIKeyCommand)
 }
 
 extension StoreCommand {
@@ -143,7 +149,7 @@ extension StoreCommand {
   package var isOfUser: Bool {
     switch self {
     case .change, .changeGroup, .setPreferences, .keepRooms: true
-    case .check, .publish, .findKey, .recount, .expire, .outbox: false
+    case .check, .publish, .findKey, .recount, .expire, .outbox, .apiKeys: false
     }
   }
 }
@@ -212,6 +218,8 @@ package enum StoreOutcome: Sendable, Equatable {
   case expired(hasMore: Bool)
   /// Durable.
   case outbox(OutboxOutcome)
+  /// The result of a command about API keys.
+  case apiKeys(APIKeyOutcome)
   /// Nothing was stored: the publisher or the user is at a limit of its own.
   case refused(StoreRefusal)
   /// Nothing was stored; the same command may succeed shortly.
@@ -262,11 +270,13 @@ package enum StoreQuery: Sendable {
   case keptRooms(session: RecoveryID, user: UserID)
   /// A page of the outbox, or its endpoints.
   case outbox(OutboxQuery)
+  /// A page of API keys, in the order of their creation. `limit` is 1 to `APIKeyPage.limit`.
+  case apiKeys(after: UInt64?, limit: Int)
 
-  /// The user of the query; empty for one about the outbox.
+  /// The user of the query; the empty id if it is about no user.
   package var user: UserID {
     switch self {
-    case .outbox: ""
+    case .outbox, .apiKeys: ""
     case .page(let user, _, _, _, _, _, _), .counts(let user), .position(let user),
       .missed(let user, _, _), .preferences(let user), .keptRooms(_, let user):
       user
@@ -308,6 +318,8 @@ package enum StoreAnswer: Sendable {
   /// The caller cannot distinguish these cases.
   case keptRooms([RoomName])
   case outbox(OutboxAnswer)
+  /// A page of API keys; `next` is the value to pass as `after`, nil on the last page.
+  case apiKeys([APIKey], next: UInt64?)
   case failed(reason: String)
 }
 
@@ -354,6 +366,8 @@ package struct StoreMetrics: Sendable, Equatable {
   package var duplicateIDs = 0
   /// Documents of preferences parsed, because no cache had them.
   package var preferencesParsed = 0
+  /// API keys that were not revoked.
+  package var apiKeys = 0
   /// Damaged numbers that were replaced by right ones.
   package var repairs = 0
   /// How often a stored row failed its checksum and was left out of an answer.

@@ -37,6 +37,11 @@ package struct TypedQuery<Reply: Sendable>: Sendable {
   package let query: StoreQuery
   private let unwrap: @Sendable (StoreAnswer) -> Reply?
 
+  init(query: StoreQuery, unwrap: @escaping @Sendable (StoreAnswer) -> Reply?) {
+    self.query = query
+    self.unwrap = unwrap
+  }
+
   /// The reply in the store's answer to this query.
   package func reply(in answer: StoreAnswer) -> Result<Reply, UnreadableStore> {
     if case .failed(let reason) = answer { return .failure(UnreadableStore(reason: reason)) }
@@ -147,7 +152,7 @@ package struct TypedCommand<Reply: Sendable>: Sendable {
   /// Reads the reply, without the command: a request that waits keeps none of its drafts.
   package let reader: OutcomeReader<Reply>
 
-  private init(command: StoreCommand, unwrap: @escaping @Sendable (StoreOutcome) -> Reply?) {
+  init(command: StoreCommand, unwrap: @escaping @Sendable (StoreOutcome) -> Reply?) {
     self.command = command
     reader = OutcomeReader(unwrap: unwrap)
   }
@@ -164,7 +169,7 @@ package struct OutcomeReader<Reply: Sendable>: Sendable {
     case .readOnly(let reason): return .failure(.readOnly(reason: reason))
     case .unknown(let reason): return .failure(.unknown(reason: reason))
     case .refused(let refusal): return .failure(.refused(refusal))
-    case .published, .repeated, .conflict, .unknownKey, .changed, .saved, .expired, .outbox: break
+    case .published, .repeated, .conflict, .unknownKey, .changed, .saved, .expired, .outbox, .apiKeys: break
     }
     guard let reply = unwrap(outcome) else {
       assertionFailure("the store answered a command with \(outcome)")

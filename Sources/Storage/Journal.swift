@@ -30,7 +30,7 @@ struct Submission: Sendable {
     case .change(_, let change, _):
       change.idCount ?? StoreConfiguration.defaultStepLimit
     case .changeGroup: StoreLimits.groupChangeLimit
-    case .findKey, .setPreferences, .keepRooms, .recount, .check: 1
+    case .findKey, .setPreferences, .keepRooms, .recount, .check, .apiKeys: 1
     case .expire: StoreConfiguration.defaultExpiryLimit
     case .outbox(let command): command.rowCount
     }
@@ -305,6 +305,7 @@ final class Journal {
       state.metrics.evicted += result.evictedCount
       state.nextExpiry = nextExpiry
       state.metrics.repairs += result.repairs.count
+      if let count = result.apiKeyCount { state.metrics.apiKeys = count }
       state.metrics.duplicateIDs += result.duplicateIDCount
       state.metrics.preferencesParsed += result.parsedPreferencesCount
       state.metrics.refusedCommands += result.failures.count

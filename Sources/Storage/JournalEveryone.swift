@@ -223,10 +223,11 @@ extension JournalTransaction {
     let own = try expireOwn(at: time)
     group.expiredCount += min(rows.count, expiryLimit) + own.expired
     let forgottenCount = try forgetRooms(at: time, on: connection)
+    let removedKeyCount = try removeEndedKeys(at: time, on: connection)
     let hasMoreStates = try sweepStates(on: connection)
     nextExpiry = try findNextExpiry()
     return rows.count > expiryLimit || own.found == expiryLimit || forgottenCount == expiryLimit
-      || hasMoreStates
+      || removedKeyCount == expiryLimit || hasMoreStates
   }
 
   /// The notifications that one user loses.
@@ -350,6 +351,7 @@ extension JournalTransaction {
     if try findGone() != nil { return 0 }
     var next = everyone.rows.lazy.compactMap(\.expiresAt).min()
     if let end = try findFirstEnd() { next = min(next ?? .max, end) }
+    if let removal = try findFirstKeyRemoval() { next = min(next ?? .max, removal) }
     defer { everyoneStatements.firstDue.reset() }
     if try everyoneStatements.firstDue.step() {
       next = min(next ?? .max, everyoneStatements.firstDue.integer(0))

@@ -26,6 +26,7 @@ final class JournalStatements {
   let groups: GroupStatements
   let preferences: PreferencesStatements
   let keptRooms: KeptRoomsStatements
+  let apiKeys: APIKeyStatements
   let repairs: RepairStatements
 
   init(_ connection: borrowing Connection) throws(StoreError) {
@@ -81,6 +82,7 @@ final class JournalStatements {
     groups = try GroupStatements(connection)
     preferences = try PreferencesStatements(connection)
     keptRooms = try KeptRoomsStatements(connection)
+    apiKeys = try APIKeyStatements(connection)
     repairs = try RepairStatements(connection)
   }
 }

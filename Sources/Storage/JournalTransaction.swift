@@ -27,6 +27,8 @@ struct GroupResult {
   var parsedPreferencesCount = 0
   /// The damaged numbers that were replaced, in words.
   var repairs: [String] = []
+  /// The number of API keys that were not revoked, if a command changed one.
+  var apiKeyCount: Int?
   /// Whether a check wrote its row.
   var hasCheckedRow = false
   var outbox = OutboxMetrics()
@@ -283,6 +285,8 @@ final class JournalTransaction {
     case .keepRooms(let session, let user, let rooms, let endsAt):
       try keepRooms(rooms, of: session, user: user, endsAt: endsAt, on: connection)
       return .saved
+    case .apiKeys(let command):
+      return .apiKeys(try run(command))
     case .recount(let user, let time):
       try recount(user, at: time)
       return .saved

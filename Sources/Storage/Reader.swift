@@ -37,6 +37,7 @@ final class Reader {
   private let preferencesDocument: PreferencesDocument
   private let preferencesCache = PreferencesCache()
   private let keptRooms: Statement
+  private let apiKeys: Statement
   private let cursors: InboxCursors
   private let row: Statement
   private let missedCount: Statement
@@ -65,6 +66,7 @@ final class Reader {
       "SELECT key, \(PreferencesDocument.versionColumns) FROM user WHERE id = ?1")
     preferencesDocument = try PreferencesDocument(connection)
     keptRooms = try connection.prepare(KeptRoomsRow.selection)
+    apiKeys = try connection.prepare(APIKeyRow.page)
     row = try connection.prepare(NotificationRow.selection)
     missedCount = try connection.prepare(
       """
@@ -126,6 +128,8 @@ final class Reader {
       return .keptRooms(try readKeptRooms(of: session, user: user))
     case .outbox(let query):
       return .outbox(try outbox.answer(query) { noteCorruption($0) })
+    case .apiKeys(let after, let limit):
+      return try readAPIKeys(after: after, limit: limit)
     }
   }
 
@@ -225,6 +229,27 @@ final class Reader {
     if let rooms = KeptRoomsRow.read(keptRooms, session: session, user: user) { return rooms }
     noteCorruption("the rooms kept for a session")
     return []
+  }
+
+  private func readAPIKeys(after: UInt64?, limit: Int) throws(StoreError) -> StoreAnswer {
+    apiKeys.bind(1, Self.rowID(after ?? 0))
+    // One more, to see whether another page follows.
+    apiKeys.bind(2, Int64(limit) + 1)
+    defer { apiKeys.reset() }
+    var found: [APIKey] = []
+    var rowCount = 0
+    var last: Int64 = 0
+    while try apiKeys.step() {
+      rowCount += 1
+      guard rowCount <= limit else { return .apiKeys(found, next: UInt64(clamping: last)) }
+      last = apiKeys.integer(APIKeyRow.rowColumn)
+      if let key = APIKeyRow.read(apiKeys) {
+        found.append(key)
+      } else {
+        noteCorruption("an API key")
+      }
+    }
+    return .apiKeys(found, next: nil)
   }
 
   private func page(

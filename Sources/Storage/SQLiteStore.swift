@@ -15,6 +15,7 @@ package import Reactor
 package final class SQLiteStore: Store {
   package let history: StoreHistory
   package let horizon: UInt64
+  package let apiKeys: [APIKey]
   /// The absolute path of its directory; `:memory:` for a temporary store.
   package let path: String
 
@@ -53,6 +54,7 @@ package final class SQLiteStore: Store {
       writer, hasLostCommit: hasLostCommit, kernel, condition)
     let outboxObserver = Guarded<(@Sendable (OutboxNews) -> Void)?>(nil)
     self.outboxObserver = outboxObserver
+    apiKeys = try Self.readAPIKeys(writer, condition)
     let journal = try Worker<Submission>(capacity: configuration.queueCapacity, kernel: kernel)
     let loop = try Journal(
       connection: writer, configuration: configuration, condition: condition,
@@ -127,6 +129,21 @@ package final class SQLiteStore: Store {
       $0.metrics.corruptRows = damagedCount + (damage == nil ? 0 : 1)
     }
     return (row, history, incarnation)
+  }
+
+  /// Reads the API keys, and reports those that are damaged.
+  private static func readAPIKeys(
+    _ writer: borrowing Connection, _ condition: StoreCondition
+  ) throws(StoreError) -> [APIKey] {
+    let (keys, damagedCount) = try APIKeyRow.readAll(writer.prepare(APIKeyRow.all))
+    if damagedCount > 0 {
+      condition.note(.damage("\(damagedCount) API keys, which are refused"))
+    }
+    condition.withLock {
+      $0.metrics.corruptRows += damagedCount
+      $0.metrics.apiKeys = keys.count { $0.revokedAt == nil }
+    }
+    return keys
   }
 
   private static func startCheckpointer(

@@ -16,6 +16,7 @@
 //     kept_rooms    the rooms of resumable sessions, and when they are forgotten, NULL while the
 //                   connection lives; it has the user's id itself, so that a session leaves no
 //                   other row when it ends
+//     api_key       the API keys, each with the digest of its secret
 //     incarnation   the runs of servers that changed the store: each run's random name, and the
 //                   newest offset when it began
 //     webhook       the endpoints that receive events over HTTP; `webhook_gone` lists deleted ones
@@ -40,7 +41,7 @@ enum Schema {
   /// would be built in one transaction over all rows.
   static let migrations: [String] = [
     version1, version2, version3, version4, version5, version6, version7, version8, version9,
-    version10,
+    version10, version11,
   ]
 
   private static let version1 = """
@@ -279,6 +280,30 @@ enum Schema {
     CREATE INDEX delivery_retry ON delivery (channel, destination, due_at) WHERE state = 1;
     CREATE INDEX delivery_dead ON delivery (channel, destination, event) WHERE state = 2;
     CREATE TABLE webhook_gone (key INTEGER PRIMARY KEY) STRICT;
+    """
+
+  /// API keys.
+  ///
+  /// `ends_at` is when a key expires or was revoked. The index finds the keys to remove.
+  private static let version11 = """
+    CREATE TABLE api_key (
+      key INTEGER PRIMARY KEY,
+      id TEXT NOT NULL UNIQUE,
+      name TEXT NOT NULL,
+      verbs TEXT NOT NULL,
+      types TEXT NOT NULL,
+      created_at INTEGER NOT NULL,
+      expires_at INTEGER,
+      revoked_at INTEGER,
+      ends_at INTEGER,
+      digest BLOB NOT NULL,
+      secret_number INTEGER NOT NULL,
+      earlier_digest BLOB,
+      earlier_ends_at INTEGER,
+      last_used_at INTEGER,
+      checksum INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX api_key_ends_at ON api_key (ends_at) WHERE ends_at IS NOT NULL;
     """
 
   /// Opens the writer's connection: settings, checks, and pending migrations.

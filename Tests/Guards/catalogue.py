@@ -11,6 +11,7 @@ import framing
 import history
 import identity
 import inboxes
+import keys
 import limits
 import programs
 import reactor
@@ -26,6 +27,7 @@ GUARDS = (
     framing.GUARDS
     + requests.GUARDS
     + identity.GUARDS
+    + keys.GUARDS
     + limits.GUARDS
     + floods.GUARDS
     + fairness.GUARDS

@@ -53,7 +53,7 @@ struct HostileCursorTests {
       #expect(user == "u" && isMissed)
       #expect(after >= 100)
       #expect(limit <= 200)
-    case .page, .counts, .preferences, .keptRooms, .outbox:
+    case .page, .counts, .preferences, .keptRooms, .outbox, .apiKeys:
       Issue.record("\(query)")
     }
   }

@@ -86,6 +86,8 @@ final class ScriptedStore: Store, @unchecked Sendable {
   /// Set by the fixture.
   var history = StoreHistory(epoch: "test")
   var horizon: UInt64 = 0
+  /// Set by the fixture.
+  var apiKeys: [APIKey] = []
   var nextExpiry: Int64?
   var status = StoreStatus.ready
   /// What each check finds at once; nil keeps the checks for the test.
@@ -95,6 +97,8 @@ final class ScriptedStore: Store, @unchecked Sendable {
   var lastOffset: UInt64 { metrics.lastOffset }
   var isFull = false
   var reads: [(query: StoreQuery, reply: @Sendable (StoreAnswer) -> Void)] = []
+  /// The times of uses of API keys, which are stored at once.
+  var keyUses: [[APIKeyID: Int64]] = []
   var commands: [(command: StoreCommand, reply: @Sendable (StoreOutcome) -> Void)] = []
 
   func check(reply: @escaping @Sendable (StoreStatus) -> Void) {
@@ -104,6 +108,11 @@ final class ScriptedStore: Store, @unchecked Sendable {
 
   func submit(_ command: StoreCommand, reply: @escaping @Sendable (StoreOutcome) -> Void) -> Bool {
     if isFull { return false }
+    if case .apiKeys(.noteUses(let uses)) = command {
+      keyUses.append(uses)
+      reply(.apiKeys(.noted))
+      return true
+    }
     commands.append((command, reply))
     return true
   }
@@ -153,6 +162,7 @@ final class ShardFixture {
     shardCount: Int = 1, log: Log = Log(level: .error), files: ClientFiles = .embedded,
     history: StoreHistory = StoreHistory(epoch: "test"), fileLimit: Int = Int(Int32.max),
     timeZones: TimeZoneTable = .empty,
+    apiKeys: [APIKey] = [],
     _ change: (inout Configuration) -> Void = { _ in }
   ) throws {
     var configuration = Configuration(tokenPolicy: TokenPolicy(keys: [.hmac(secret: Self.secret)]))
@@ -168,6 +178,7 @@ final class ShardFixture {
     }
     ports = listeners.map(\.port)
     store.history = history
+    store.apiKeys = apiKeys
     let limits = configuration.limits
     let sockets = try listeners.map { listener in
       try ShardSockets([listener], kernel: kernel, limits: limits)

@@ -6,6 +6,7 @@
 
 enum UnsharedBounds {
   static let names: Set<String> = [
+    "API keys of a page",
     "Access-Control-Request-Headers",
     "Idempotency-Key",
     "JSON body",
@@ -112,6 +113,7 @@ enum UnsharedBounds {
     "members in the answer to a client that joins",
     "members of a room with typing and presence",
     "memory reserved for a list of connections",
+    "memory reserved for a page of API keys",
     "memory reserved for an answer about webhooks",
     "memory reserved for an answer that is no page",
     "message",
@@ -124,6 +126,7 @@ enum UnsharedBounds {
     "name of a namespace",
     "name of a room",
     "name of a time zone",
+    "name of an API key",
     "nesting of JSON",
     "new connections of an address",
     "notifications in the answer to a poll",
@@ -132,6 +135,7 @@ enum UnsharedBounds {
     "notifications of a page of a replay",
     "number with a fraction or an exponent",
     "of these, those of one command",
+    "overlap of two secrets",
     "packets in the answer to a poll",
     "page cache of the journal",
     "pages of the write-ahead log before a checkpoint",
@@ -207,6 +211,7 @@ enum UnsharedBounds {
     "time for which a member counts as typing",
     "time for which a name's addresses are used",
     "time for which a rotated secret is valid",
+    "time for which an ended API key is kept",
     "time for which rooms are kept",
     "time for which rooms are kept after a restart",
     "time for which the refusal of a request over that rate is held",
@@ -234,6 +239,7 @@ enum UnsharedBounds {
     "tolerated difference of clocks",
     "trailers",
     "type",
+    "types of an API key",
     "unknown member that a refusal names",
     "unsent bytes of a client",
     "user id",

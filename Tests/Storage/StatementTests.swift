@@ -38,6 +38,12 @@ struct StatementTests {
       "SELECT offset, id, type, priority, created_at, expires_at, group_key FROM everyone\n"
         + "ORDER BY offset", "everyone", "everyoneLimit rows, read once for each version"
     ),
+    (APIKeyRow.all, "api_key", "APIKey.countLimit rows, read when a key changes"),
+    (
+      "SELECT count(*) FROM api_key",
+      "api_key USING COVERING INDEX sqlite_autoindex_api_key_1",
+      "APIKey.countLimit rows, counted when a key is created"
+    ),
   ]
 
   /// Whether a statement runs only while a store is opened or migrated.
@@ -155,6 +161,7 @@ struct StatementTests {
       _ = fixture.submit(.keepRooms(session: session, user: "u", rooms: rooms, endsAt: 50))
       _ = fixture.read(.keptRooms(session: session, user: "u"))
     }
+    exerciseKeys(fixture)
     for _ in 0..<3 { fixture.publish("u", content: Content(type: "a", title: "T", groupKey: "h")) }
     for unread in [false, true] {
       for type in [nil, "a"] {
@@ -204,6 +211,13 @@ struct StatementTests {
     fixture.settle(endpoint, 2, .dead)
     _ = fixture.outbox(.delete("wh_2"))
     for _ in 0..<3 { _ = fixture.outbox(.sweep) }
+  private func exerciseKeys(_ fixture: StoreFixture) {
+    for number in 0..<20 {
+      _ = fixture.run(.create(fixture.key(number, until: number == 0 ? 50 : nil)))
+      _ = fixture.run(.noteUses([.test(number): 1]))
+    _ = fixture.run(.rotate(.test(1), to: .test(2), at: 1, overlapMilliseconds: 1))
+    _ = fixture.run(.revoke(.test(2), at: 1))
+    #expect(fixture.listedKeys(pageOf: 7).count == 20)
   }
 
   /// Damages rows, which a reader, an expiry and a publish notice.

@@ -80,7 +80,8 @@ enum Bounds {
     (
       "a default below a bound",
       [
-        "ConnectedUsers.standardLimit", "StoreQuery.standardPageLimit", "Endpoints.defaultWait",
+        "APIKey.standardOverlapSeconds", "ConnectedUsers.standardLimit",
+        "StoreQuery.standardPageLimit", "Endpoints.defaultWait",
       ]
     ),
     (
@@ -104,6 +105,7 @@ enum Bounds {
     (
       "part of a format or of a scale",
       [
+        "APIKeyID.characterCount", "APIKeyText.randomByteCount", "SecretDigest.byteCount",
         "LatencyScale.exponentLimit", "PreferencesRow.trailerByteCount", "LogScan.headerByteCount",
         "LogScan.frameHeaderByteCount", "UserRow.columnCount", "PreferencesCache.entryByteCount",
         "NumericDate.latestSeconds", "QuietHours.minutesPerDay", "RecoveryID.byteCount",

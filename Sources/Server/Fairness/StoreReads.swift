@@ -23,7 +23,7 @@ struct StoreQuestion: Hashable {
   var isShared: Bool {
     switch query {
     case .page, .counts, .position, .preferences: true
-    case .missed, .keptRooms, .outbox: false
+    case .missed, .keptRooms, .outbox, .apiKeys: false
     }
   }
 
@@ -39,7 +39,7 @@ struct StoreQuestion: Hashable {
     case .counts: [TextKey("counts")]
     case .position: [TextKey("position")]
     case .preferences: [TextKey("preferences")]
-    case .missed, .keptRooms, .outbox: []
+    case .missed, .keptRooms, .outbox, .apiKeys: []
     }
   }
 
@@ -115,6 +115,9 @@ final class StoreReads: ShardComponent {
   static let smallAnswerBytes = 64 * 1_024
   /// Memory reserved for an answer about the outbox: a hundred endpoints, each with a long URL.
   static let outboxAnswerBytes = 320 * 1_024
+
+  /// The most bytes of a page of API keys, each with 32 types of 64 bytes.
+  static let keyPageBytes = APIKeyPage.limit * 4_096
 
   /// At least the bytes of the head and of the members of a page besides its rows.
   static let envelopeBytes = 1_024
@@ -221,6 +224,7 @@ final class StoreReads: ShardComponent {
     case .page(_, _, _, _, _, _, let bytesLimit): bytesLimit + envelopeBytes
     case .missed: SessionReads.missedBytesLimit
     case .outbox: outboxAnswerBytes
+    case .apiKeys: keyPageBytes
     case .counts, .position, .preferences, .keptRooms: smallAnswerBytes
     }
   }

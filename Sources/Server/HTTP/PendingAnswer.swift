@@ -66,7 +66,7 @@ enum StoreWork {
     case .publish: self = .publishing
     case .findKey: self = .reading
     case .check, .change, .changeGroup, .setPreferences, .keepRooms, .recount, .expire,
-      .outbox:
+      .outbox, .apiKeys:
       self = .changing
     }
   }

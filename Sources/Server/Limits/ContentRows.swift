@@ -165,6 +165,21 @@ extension LimitRows {
       "the server does not start")
   }
 
+  mutating func addAPIKeys() {
+    begin("API keys")
+    add("API keys", APIKey.countLimit, .count, "ended ones are removed, else answered 409")
+    add("name of an API key", APIKey.nameByteCountLimit, .bytes, "answered 422")
+    add("types of an API key", APIRights.typeCountLimit, .count, "answered 422")
+    add("overlap of two secrets", APIKey.longestOverlapSeconds, .seconds, "answered 422")
+    add(
+      "time for which an ended API key is kept", APIKey.keptMilliseconds, .milliseconds,
+      "it is removed")
+    add("API keys of a page", APIKeyPage.limit, .count, "answered 422")
+    add(
+      "memory reserved for a page of API keys", StoreReads.keyPageBytes, .bytes,
+      "no page is longer")
+  }
+
   mutating func addEngine(_ engine: EnginePath) {
     let settings = engine.settings
     begin("Engine.IO and Socket.IO at \(engine.path)")

@@ -199,6 +199,9 @@ struct GlobalBudget {
       end: "a publish with a further key is answered 429; "
         + "the session that ends first is forgotten"),
     GlobalBudget(
+      "API keys", bounds: ["API keys"], shares: "administrators, all of them",
+      end: "ended keys make room; a further one is answered 409"),
+    GlobalBudget(
       "disk", bounds: ["pages of the write-ahead log", "free bytes of the disk, at least"],
       shares: "every command",
       end: "commands wait for the copy into the file; with less free, /readyz answers 503"),

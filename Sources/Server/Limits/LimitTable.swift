@@ -34,6 +34,7 @@ package struct LimitTable: Sendable {
     rows.addNotifications()
     rows.addInboxes()
     rows.addTokens()
+    rows.addAPIKeys()
     for engine in configuration.engines { rows.addEngine(engine) }
     rows.addWebhooks()
     rows.addOutgoing()

@@ -81,6 +81,7 @@ enum MetricsText {
         ("store_unavailable", "gauge", status.name == "unavailable" ? 1 : 0),
         ("store_stalled", "gauge", status.name == "stalled" ? 1 : 0),
         ("store_free_bytes", "gauge", store.freeBytes ?? -1),
+        ("api_keys", "gauge", store.apiKeys),
         ("store_commits_total", "counter", store.commits),
         ("store_commands_total", "counter", store.commands),
         ("store_stored_total", "counter", store.stored),

@@ -50,7 +50,7 @@ extension StoreAnswer {
     case .position(let offset, _): offset
     case .missed(_, let through, _, _, _): through
     case .page(_, _, let counts, _): counts.version
-    case .counts, .preferences, .keptRooms, .outbox, .failed: nil
+    case .counts, .preferences, .keptRooms, .outbox, .apiKeys, .failed: nil
     }
   }
 }

@@ -174,7 +174,7 @@ extension SessionReads {
       begin(replay, at: offset, counts, slot)
     case .missed(let page, let through, let next, let total, let counts):
       take(page, through, next, total, counts, for: replay, at: slot)
-    case .page, .counts, .preferences, .keptRooms, .outbox, .failed:
+    case .page, .counts, .preferences, .keptRooms, .outbox, .apiKeys, .failed:
       life.close(slot, code: 1011, reason: "the store cannot be read")
     }
   }

@@ -227,7 +227,7 @@ extension SocketIOSessions {
     case .unknown:
       client.fail(
         event, "outcome_unknown", "the change may or may not have been stored: repeat it", at: slot)
-    case .published, .repeated, .unknownKey, .conflict, .saved, .expired, .outbox:
+    case .published, .repeated, .unknownKey, .conflict, .saved, .expired, .outbox, .apiKeys:
       client.fail(event, "internal", "unexpected answer from the store", at: slot)
     }
   }
