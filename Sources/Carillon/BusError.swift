@@ -56,7 +56,8 @@ extension BusError {
     case .unknown(let reason): self = .outcomeUnknown(reason: reason)
     // The program's publishes have no idempotency key, so these are changes under way.
     case .refused: self = .busy
-    case .published, .repeated, .unknownKey, .conflict, .changed, .saved, .expired, .outbox, .apiKeys:
+    case .published, .repeated, .unknownKey, .conflict, .changed, .saved, .expired, .outbox,
+      .apiKeys:
       return nil
     }
   }

@@ -169,7 +169,9 @@ package struct OutcomeReader<Reply: Sendable>: Sendable {
     case .readOnly(let reason): return .failure(.readOnly(reason: reason))
     case .unknown(let reason): return .failure(.unknown(reason: reason))
     case .refused(let refusal): return .failure(.refused(refusal))
-    case .published, .repeated, .conflict, .unknownKey, .changed, .saved, .expired, .outbox, .apiKeys: break
+    case .published, .repeated, .conflict, .unknownKey, .changed, .saved, .expired, .outbox,
+      .apiKeys:
+      break
     }
     guard let reply = unwrap(outcome) else {
       assertionFailure("the store answered a command with \(outcome)")

@@ -49,7 +49,8 @@ final class StoreCheck: Sendable {
       switch outcome {
       case .unavailable(let reason): .unavailable(reason: reason)
       case .readOnly(let reason), .unknown(let reason): .readOnly(reason: reason)
-      case .saved, .published, .repeated, .unknownKey, .conflict, .changed, .expired, .outbox, .apiKeys,
+      case .saved, .published, .repeated, .unknownKey, .conflict, .changed, .expired, .outbox,
+        .apiKeys,
         .refused:
         .ready
       }

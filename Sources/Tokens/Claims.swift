@@ -8,6 +8,8 @@ package struct Claims: Sendable, Equatable {
   package var userID: String?
   /// Whether the bearer may publish.
   package var isPublisher: Bool
+  /// Whether the bearer may manage API keys; only a publisher may.
+  package var isAdmin: Bool
   /// The names in `scope`, `scopes`, `role` and `roles`, in this order, at most 64.
   package var scopes: [String]
   /// Names and patterns of rooms, as in the claim `rooms`; empty without that claim.
@@ -30,11 +32,12 @@ package struct Claims: Sendable, Equatable {
   }
 
   package init(
-    userID: String?, isPublisher: Bool, scopes: [String], rooms: [String] = [],
-    expiresAtSeconds: Int64?, bearer: Bearer = .key(nil)
+    userID: String?, isPublisher: Bool, isAdmin: Bool = false, scopes: [String],
+    rooms: [String] = [], expiresAtSeconds: Int64?, bearer: Bearer = .key(nil)
   ) {
     self.userID = userID
     self.isPublisher = isPublisher
+    self.isAdmin = isAdmin
     self.scopes = scopes
     self.rooms = rooms
     self.expiresAtSeconds = expiresAtSeconds

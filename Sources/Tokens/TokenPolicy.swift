@@ -22,6 +22,8 @@ package struct TokenPolicy: Sendable {
   package var requiresExpiry: Bool
   /// The scopes and roles that make the bearer a publisher.
   package var publisherScopes: [String]
+  /// The scopes and roles that make a publisher an administrator.
+  package var adminScopes: [String]
 
   package init(
     keys: [VerificationKey],
@@ -30,7 +32,8 @@ package struct TokenPolicy: Sendable {
     leewaySeconds: Int64 = TokenPolicy.leeways.upperBound,
     userClaim: String? = nil,
     requiresExpiry: Bool = true,
-    publisherScopes: [String] = ["publish", "service", "admin"]
+    publisherScopes: [String] = ["publish", "service", "admin"],
+    adminScopes: [String] = ["admin"]
   ) {
     self.keys = keys
     self.issuer = issuer
@@ -39,5 +42,6 @@ package struct TokenPolicy: Sendable {
     self.userClaim = userClaim
     self.requiresExpiry = requiresExpiry
     self.publisherScopes = publisherScopes
+    self.adminScopes = adminScopes
   }
 }

@@ -58,15 +58,20 @@ package struct TokenVerifier: Sendable {
     try checkIssuer(claims)
     try checkAudience(claims)
     let scopes = try scopes(claims)
+    let isPublisher = Self.hasOne(of: policy.publisherScopes, in: scopes)
     return Claims(
       userID: try userID(claims),
-      isPublisher: scopes.contains { scope in
-        policy.publisherScopes.contains { $0.hasSameBytes(as: scope) }
-      },
+      isPublisher: isPublisher,
+      // guard: admin-scope
+      isAdmin: isPublisher && Self.hasOne(of: policy.adminScopes, in: scopes),
       scopes: scopes,
       rooms: try rooms(claims),
       expiresAtSeconds: expiresAtSeconds,
       bearer: try bearer(claims, key))
+  }
+
+  private static func hasOne(of accepted: [String], in scopes: [String]) -> Bool {
+    scopes.contains { scope in accepted.contains { $0.hasSameBytes(as: scope) } }
   }
 
   /// The first second in which `verify` would refuse these claims as expired; nil means never.

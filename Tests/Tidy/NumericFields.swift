@@ -84,6 +84,9 @@ enum NumericFields {
     hunted("Channels/Stripe/StripeObject.swift take", "Channels/StripeEvent", "anyAmount"),
     hunted("Channels/Stripe/StripeObject.swift item", "Channels/StripeEvent", "anyItem"),
     hunted("Wire/JSON/DocumentParser.swift readInteger", "Server/Payment", "wrong"),
+    hunted(
+      "Server/HTTP/Endpoints/KeyManagement.swift overlapSeconds", "Server/KeyManagement",
+      "overlaps"),
     hunted("Server/HTTP/Endpoints/BroadcastFields.swift take", "Server/Payment", "wrong"),
     Place(
       name: "Server/Dialects/InboundMessage.swift read",

@@ -97,6 +97,21 @@ struct ClaimTests {
     #expect(claims.isPublisher == isPublisher)
   }
 
+  @Test(
+    "only the exact scope or role admin of a publisher makes an administrator",
+    arguments: [
+      (#""scope":"admin""#, true), (#""roles":["x","admin"]"#, true), (#""role":"admin""#, true),
+      (#""scope":"publish""#, false), (#""scope":"service""#, false), (#""scope":"Admin""#, false),
+      (#""scope":"administrator""#, false), (#""sub":"admin""#, false),
+    ])
+  func administrator(members: String, isAdmin: Bool) throws {
+    let token = Forge.token(#"{"exp":1800000000,\#(members)}"#)
+    #expect(try Forge.policy.claims(of: token).isAdmin == isAdmin)
+    var policy = Forge.policy
+    policy.publisherScopes = ["publish"]
+    #expect(try !policy.claims(of: token).isAdmin)
+  }
+
   @Test("the policy may name other scopes")
   func publisherScopes() throws {
     var policy = Forge.policy

@@ -21,13 +21,20 @@ struct Caller {
     case user(String)
     /// The bearer of a token without a usable user id, by a digest of what distinguishes it.
     case bearer(String)
+    /// The bearer of CARILLON_API_KEY.
     case apiKey
+    /// The bearer of an API key, which the use names.
+    indirect case key(APIKeyUse)
     case anyone
   }
 
   var identity: Identity
+  /// Whether it has a publisher's credential; an API key is one, whatever its verbs.
   var isPublisher: Bool
-  /// Wall-clock time in seconds at which the token expires, leeway included; `Int64.max`: never.
+  /// Whether its token names an administrator, or it has CARILLON_API_KEY.
+  var isAdmin = false
+  /// Wall-clock time in seconds at which the token expires, leeway included, or the key;
+  /// `Int64.max`: never.
   var end: Int64
   /// Names and patterns of the rooms that the token claims.
   var rooms: [String] = []
@@ -44,8 +51,24 @@ struct Caller {
     case .user(let user): "user:" + user
     case .bearer(let digest): "token:" + digest
     case .apiKey: "key"
+    // Of the key and not of its secret: a rotation keeps it.
+    // guard: scope-of-key
+    case .key(let use): "key:" + use.id.characters
     case .anyone: ""
     }
+  }
+
+  /// Whether it may use the publishers' endpoints with that verb.
+  func may(_ verb: APIVerb) -> Bool {
+    // guard: key-verbs
+    if case .key(let use) = identity { return use.rights.verbs.contains(verb) }
+    // guard: admin-verb-of-admins
+    return verb == .admin ? isAdmin : isPublisher
+  }
+
+  /// Whether it may publish notifications of `type`.
+  func mayPublish(type: String) -> Bool {
+    if case .key(let use) = identity { use.rights.allow(type: type) } else { true }
   }
 
   /// Whether it has a valid token or key.
@@ -79,7 +102,10 @@ extension Caller.Identity {
 enum AuthenticationFailure: Error {
   case missing(MissingCredential)
   case invalid(TokenError, TokenReason?)
+  /// `X-API-Key` is not CARILLON_API_KEY.
   case wrongKey
+  /// `X-API-Key` is none of the API keys, or one that has ended.
+  case refusedKey(KeyRefusal)
   /// The token is valid for another user than that of the session.
   case otherUser
   case noUser(TokenReason?)
@@ -100,10 +126,12 @@ enum MissingCredential {
 final class Authenticator: ShardComponent {
   let context: ShardContext
   private let log: ConnectionLog
+  private let apiKeys: APIKeys
 
-  init(_ context: ShardContext, _ log: ConnectionLog) {
+  init(_ context: ShardContext, _ log: ConnectionLog, _ apiKeys: APIKeys) {
     self.context = context
     self.log = log
+    self.apiKeys = apiKeys
   }
 
   /// The token of a request: from the header, else the query, else `subprotocolToken`.
@@ -135,24 +163,54 @@ final class Authenticator: ShardComponent {
   /// Authenticates the caller of a request.
   ///
   /// `prefersToken` is for requests of users: an API key names no user, and a gateway may add its
-  /// own to every request. Where the server has no key, `X-API-Key` is another server's.
+  /// own to every request. Where the server has no key, `X-API-Key` is another server's; so is one
+  /// that is no text of an API key, unless CARILLON_API_KEY is set.
   func authenticate(
     _ head: HTTPRequestHead, subprotocolToken: String? = nil, prefersToken: Bool = false,
     at slot: UInt32
   ) throws(AuthenticationFailure) -> Caller {
     let token = token(of: head, subprotocolToken: subprotocolToken)
-    if !prefersToken || token == nil, let expected = core.configuration.apiKey,
-      let key = head.value(of: "x-api-key")
+    if !prefersToken || token == nil, let key = head.value(of: "x-api-key"),
+      let caller = try caller(ofKey: key, at: slot)
     {
-      guard ConstantTime.areEqual(Array(key.utf8), Array(expected.utf8)) else {
-        log.refusedCredential("the key is not CARILLON_API_KEY", at: slot)
-        throw .wrongKey
-      }
-      return Caller(identity: .apiKey, isPublisher: true, end: .max)
+      return caller
     }
     if let token { return try caller(of: token, at: slot) }
     if head.value(of: "authorization") != nil { throw .missing(.otherScheme) }
     throw .missing(head.value(of: "x-api-key") != nil ? .noConfiguredKey : .nothing)
+  }
+
+  /// The caller with a key; nil if the key is another server's.
+  private func caller(
+    ofKey text: String, at slot: UInt32
+  ) throws(AuthenticationFailure) -> Caller? {
+    let expected = core.configuration.apiKey
+    if let expected, ConstantTime.areEqual(Array(text.utf8), Array(expected.utf8)) {
+      return Caller(identity: .apiKey, isPublisher: true, isAdmin: true, end: .max)
+    }
+    // guard: unknown-key-refused
+    guard APIKeyText.isMarked(text), expected != nil || !apiKeys.isEmpty else {
+      guard expected != nil else { return nil }
+      log.refusedCredential("the key is not CARILLON_API_KEY", at: slot)
+      throw .wrongKey
+    }
+    do throws(KeyRefusal) {
+      let use = try apiKeys.use(text)
+      return Caller(
+        identity: .key(use), isPublisher: true,
+        end: (apiKeys.end(of: use) ?? 0).secondOfMilliseconds)
+    } catch {
+      log.refusedCredential(error.text, at: slot)
+      throw .refusedKey(error)
+    }
+  }
+
+  /// Whether a caller that was authenticated earlier in its request still is.
+  ///
+  /// A body may arrive long after its head, and a key may be revoked meanwhile.
+  func isStillValid(_ caller: Caller) -> Bool {
+    guard case .key(let use) = caller.identity else { return true }
+    return apiKeys.end(of: use) != nil
   }
 
   /// Verifies a token and returns the caller that it names.
@@ -174,7 +232,8 @@ final class Authenticator: ShardComponent {
     }
     return Caller(
       identity: Caller.Identity(claims), isPublisher: claims.isPublisher,
-      end: core.verifier.endSeconds(of: claims) ?? .max, rooms: claims.rooms)
+      isAdmin: claims.isAdmin, end: core.verifier.endSeconds(of: claims) ?? .max,
+      rooms: claims.rooms)
   }
 
   /// Authenticates a caller that must be a user.
@@ -223,6 +282,7 @@ final class Authenticator: ShardComponent {
     case .missing(.noConfiguredKey):
       return ("the server has no key for X-API-Key", "set CARILLON_API_KEY")
     case .wrongKey: return ("X-API-Key is not CARILLON_API_KEY", nil)
+    case .refusedKey(let refusal): return ("X-API-Key: \(refusal.text)", nil)
     case .otherUser: return ("the token is another user's", nil)
     case .invalid(.expired, nil): return ("the token has expired meanwhile", nil)
     case .invalid(_, let reason): return reason.map { ($0.text, $0.remedy) }

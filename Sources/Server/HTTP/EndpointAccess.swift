@@ -123,10 +123,30 @@ final class EndpointAccess: ShardComponent {
       let failure = authenticator.noUser(authenticator.token(of: head), at: slot)
       throw Refusal(
         403, "forbidden", authenticator.explain(failure, "this needs the token of a user"))
-    case .publisher where !caller.isPublisher, .loopbackOrPublisher where !caller.isPublisher:
-      throw Refusal(403, "forbidden", "this needs a publisher's token or key")
     case .user, .publisher, .loopbackOrPublisher, .anyone, .stripe, .caller:
+      try requireVerb(of: endpoint, caller)
       return caller
+    }
+  }
+
+  /// Refuses a caller that lacks the verb of the endpoint.
+  private func requireVerb(of endpoint: Endpoint, _ caller: Caller) throws(Refusal) {
+    guard let verb = endpoint.access.verb, !caller.may(verb) else { return }
+    if case .key = caller.identity {
+      metrics.add(.keysRefusedVerb)
+      throw Refusal(403, "forbidden", "this needs a key with the verb \(verb.rawValue)")
+    }
+    guard verb == .admin else {
+      throw Refusal(403, "forbidden", "this needs a publisher's token or key")
+    }
+    throw Refusal(403, "forbidden", "this needs an administrator's token or key")
+  }
+
+  /// Refuses a caller with a key that has ended since the request began.
+  func confirm(_ caller: Caller) throws(Refusal) {
+    // guard: key-valid-after-body
+    guard authenticator.isStillValid(caller) else {
+      throw refusal(of: .refusedKey(.revoked), missing: "", invalid: "")
     }
   }
 
@@ -144,7 +164,10 @@ final class EndpointAccess: ShardComponent {
       switch failure {
       case .missing: missing
       case .invalid(.expired, _): "the token has expired"
-      case .invalid, .wrongKey, .noUser, .otherUser: invalid
+      // A caller with the right secret may know that it has ended.
+      case .refusedKey(.expired): KeyRefusal.expired.text
+      case .refusedKey(.revoked): KeyRefusal.revoked.text
+      case .invalid, .wrongKey, .refusedKey(.unknown), .noUser, .otherUser: invalid
       }
     return Refusal(
       .failure(401, "unauthorized", authenticator.explain(failure, message)).with(
@@ -173,7 +196,7 @@ final class EndpointAccess: ShardComponent {
   ) throws(Refusal) {
     // Every POST of a publisher reaches clients.
     // guard: publish-rate
-    guard endpoint.access == .publisher, head.method == .post,
+    guard endpoint.access.isForPublishers, endpoint.access.verb != .admin, head.method == .post,
       let wait = admission.drawPublish(by: caller)
     else { return }
     metrics.add(.publishesRefused)

@@ -12,5 +12,5 @@ struct Request {
   let body: [UInt8]
 
   /// The kind of party that asks: an endpoint for publishers is not one of users.
-  var askerKind: Party.Kind { route.endpoint.access == .publisher ? .publisher : .user }
+  var askerKind: Party.Kind { route.endpoint.access.isForPublishers ? .publisher : .user }
 }

@@ -178,6 +178,12 @@ extension LimitRows {
     add(
       "memory reserved for a page of API keys", StoreReads.keyPageBytes, .bytes,
       "no page is longer")
+    add(
+      "precision of the last use of an API key", APIKeys.useMilliseconds, .milliseconds,
+      "the next time is written")
+    add(
+      "time between writes of last uses", APIKeys.writeMilliseconds, .milliseconds,
+      "the next ones are written")
   }
 
   mutating func addEngine(_ engine: EnginePath) {

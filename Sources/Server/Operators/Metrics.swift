@@ -22,6 +22,8 @@ enum Counter: Int, CaseIterable {
   case droppedPongs, roomsRefused, presenceDropped, webhookEventsLost
   case engineUpgrades, connectionsHandedOver, roomsNotPersisted
   case storeTimeouts, pagesRefused
+  case keysRefusedUnknown, keysRefusedExpired, keysRefusedRevoked, keysRefusedVerb
+  case keysRefusedType
 
   /// The name of the series, without its prefix.
   var name: String {
@@ -71,6 +73,11 @@ enum Counter: Int, CaseIterable {
     case .roomsNotPersisted: "rooms_unkept_total"
     case .storeTimeouts: "store_timeouts_total"
     case .pagesRefused: "pages_refused_memory_total"
+    case .keysRefusedUnknown: "keys_refused_unknown_total"
+    case .keysRefusedExpired: "keys_refused_expired_total"
+    case .keysRefusedRevoked: "keys_refused_revoked_total"
+    case .keysRefusedVerb: "keys_refused_verb_total"
+    case .keysRefusedType: "keys_refused_type_total"
     }
   }
 }

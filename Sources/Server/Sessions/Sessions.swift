@@ -56,7 +56,7 @@ final class Sessions: ShardComponent {
       let (code, reason) =
         switch failure {
         case .missing: (missing, "missing authentication token")
-        case .invalid, .wrongKey, .otherUser: (invalid, Sessions.invalidToken)
+        case .invalid, .wrongKey, .refusedKey, .otherUser: (invalid, Sessions.invalidToken)
         case .noUser: (noUser, "invalid token payload")
         }
       life.close(slot, code: code, reason: closeReason(reason, failure))

@@ -19,6 +19,7 @@ extension Shard {
     life.begin(at: slot, in: group)
     table[slot].user = request.caller.user ?? ""
     table[slot].tokenEnd = request.caller.end
+    if case .key(let use) = request.caller.identity { apiKeys.addStream(at: slot, of: use) }
     table[slot].connectedAt = wall
     table[slot].deadline = .max
     connectionLog.began(at: slot)

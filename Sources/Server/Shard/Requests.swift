@@ -42,6 +42,7 @@ extension Shard {
   private func handle(_ request: Request) {
     let result: EndpointResult
     do throws(Refusal) {
+      try access.confirm(request.caller)
       result = try request.route.endpoint.handler(request, self)
     } catch {
       result = .now(error.answer)

@@ -61,6 +61,10 @@ enum ShardMessage: Sendable {
   case eventsLost(Int)
   /// That session is its user's oldest and is evicted for a newer one.
   case replaced(ConnectionID)
+  /// The API keys have changed; `taken` is called once the shard has the new ones.
+  case apiKeys(KeyRing, taken: @Sendable () -> Void)
+  /// A key was used in that minute; sent to the first shard.
+  case keyUsed(APIKeyID, at: Int64)
   /// Begin the drain.
   case drain
   /// The drain is over and the store is closed: end the thread.
@@ -99,6 +103,8 @@ final class ServerCore: Sendable {
   let startedAt: UInt64
   /// The store's newest offset at the start; later events come through the ring.
   let firstOffset: UInt64
+  /// The API keys at the start; later ones come by mailbox.
+  let firstKeys: KeyRing
 
   init(
     configuration: Configuration, kernel: Kernel, ring: BroadcastRing<Event>, parkers: [Parker],
@@ -115,6 +121,7 @@ final class ServerCore: Sendable {
     self.files = files
     self.timeZones = timeZones
     firstOffset = store.lastOffset
+    firstKeys = KeyRing(store.apiKeys)
     self.log = log
     verifier = TokenVerifier(policy: configuration.tokenPolicy)
     quotas = Quotas(configuration.limits)

@@ -44,6 +44,7 @@ final class Shard: ShardComponent {
   let receiver: Receiver
   let idle: IdleConnections
   let admission: AdmissionControl
+  let apiKeys: APIKeys
   let authenticator: Authenticator
   let migration: Migration
   let pages: PageMemory
@@ -79,7 +80,8 @@ final class Shard: ShardComponent {
     receiver = Receiver(context, connections)
     idle = IdleConnections(context, connections)
     admission = AdmissionControl(context, idle)
-    authenticator = Authenticator(context, connectionLog)
+    apiKeys = APIKeys(context)
+    authenticator = Authenticator(context, connectionLog, apiKeys)
     migration = Migration(context, connections, admission)
     pages = PageMemory(context, admission)
     storeReads = StoreReads(context, pages)
@@ -273,6 +275,11 @@ final class Shard: ShardComponent {
       metrics.add(.webhookEventsLost, count)
     case .replaced(let id):
       if table.holds(id) { endReplaced(id.slot) }
+    case .apiKeys(let ring, let taken):
+      take(ring)
+      taken()
+    case .keyUsed(let id, let minute):
+      apiKeys.take(useOf: id, at: minute)
     case .drain:
       drain.begin()
     case .stop:
@@ -287,6 +294,7 @@ final class Shard: ShardComponent {
     for query in shardQueries.expire() { respond(query) }
     for query in shardQueries.startNext() { respond(query) }
     storeWatch.sweep()
+    apiKeys.writeUses(isDraining: drain.hasBegun)
     reportMetrics()
     continueDrain()
     connections.trimHeap()

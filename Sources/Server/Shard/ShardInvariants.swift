@@ -19,6 +19,7 @@ extension Shard {
     pendingEvents.checkInvariants()
     delivery.checkInvariants()
     admission.checkInvariants()
+    apiKeys.checkInvariants()
     drain.checkInvariants()
     readiness.checkInvariants()
     storeWatch.checkInvariants()

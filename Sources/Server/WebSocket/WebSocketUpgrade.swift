@@ -134,8 +134,8 @@ final class WebSocketUpgrade: ShardComponent {
     switch (admission, failure) {
     case (.refusedBeforeUpgrade, _): true
     case (.firstMessage, .missing), (.closedAfterUpgrade, _): false
-    case (.firstMessage, .invalid), (.firstMessage, .wrongKey), (.firstMessage, .noUser),
-      (.firstMessage, .otherUser):
+    case (.firstMessage, .invalid), (.firstMessage, .wrongKey), (.firstMessage, .refusedKey),
+      (.firstMessage, .noUser), (.firstMessage, .otherUser):
       true
     }
   }

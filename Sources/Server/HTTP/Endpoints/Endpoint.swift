@@ -8,17 +8,30 @@ internal import Wire
 /// A kind of request over HTTP: a row of the table in `EndpointTable.swift`.
 struct Endpoint: Sendable {
   /// The credentials that an endpoint requires.
-  enum Access {
+  enum Access: Equatable {
     case anyone
     /// Any valid token or key.
     case caller
     /// A token that names a user.
     case user
-    case publisher
-    /// A caller on this machine, or a publisher.
+    /// A publisher's token, CARILLON_API_KEY, or an API key with the verb.
+    case publisher(APIVerb)
+    /// A caller on this machine, or a publisher with the verb `read`.
     case loopbackOrPublisher
     /// Stripe, by the signature of the body: only its form and its time are checked with the head.
     case stripe
+
+    /// The verb that an API key needs; nil where no key suffices, or none is needed.
+    var verb: APIVerb? {
+      switch self {
+      case .publisher(let verb): verb
+      case .loopbackOrPublisher: .read
+      case .anyone, .caller, .stripe, .user: nil
+      }
+    }
+
+    /// Whether it is for publishers only.
+    var isForPublishers: Bool { if case .publisher = self { true } else { false } }
   }
 
   /// The bound of a request's body.
@@ -105,32 +118,24 @@ enum Endpoints {
       })
   }
 
-  /// Calls its argument once the outcome of a command has had its effect elsewhere.
-  typealias Relay = @Sendable (@escaping @Sendable () -> Void) -> Void
-
   /// Submits a command to the store; the request waits for the reply, which `answer` turns into its
   /// answer.
   ///
-  /// With `relay` the reply also waits until that calls its argument. `companion` is an event that is
-  /// not stored: it follows the notifications of a publish into the ring after their commit, whether
-  /// or not the request still waits, and never follows a repeat.
+  /// `apply` is called on the store's thread with the outcome, and calls the closure that it gets
+  /// when the request may be answered. It is called whether or not the request still waits.
   static func submit<Reply>(
-    _ command: TypedCommand<Reply>, _ request: Request, on shard: Shard, companion: Event? = nil,
-    after relay: Relay? = nil, _ answer: @escaping (Reply) -> Answer
+    _ command: TypedCommand<Reply>, _ request: Request, on shard: Shard,
+    applying apply: (@Sendable (StoreOutcome, @escaping @Sendable () -> Void) -> Void)? = nil,
+    _ answer: @escaping (Reply) -> Answer
   ) throws(Refusal) -> EndpointResult {
     try shard.storeWatch.checkAnswers()
     let id = shard.table.id(of: request.slot)
     let mailbox = shard.mailbox
     var count = 0
     if case .publish(let drafts, _, _, _) = command.command { count = drafts.count }
-    let core = shard.core
-    let isTaken = core.store.submit(command.command) { [count] outcome in
-      // guard: companion-of-a-first-publish-alone
-      if let companion, outcome == .published { core.publishCommitted(companion) }
-      let reply: @Sendable () -> Void = {
-        mailbox.append(.outcome(id, outcome, count: count))
-      }
-      if let relay { relay(reply) } else { reply() }
+    let isTaken = shard.core.store.submit(command.command) { [count] outcome in
+      let post: @Sendable () -> Void = { mailbox.append(.outcome(id, outcome, count: count)) }
+      if let apply { apply(outcome, post) } else { post() }
     }
     guard isTaken else { throw .busy }
     let (work, reader) = (StoreWork(command.command), command.reader)

@@ -23,7 +23,7 @@ extension Endpoints {
 
   /// All rows, with or without those of the demo.
   static func rows(hasDemo: Bool) -> [Endpoint] {
-    var rows = publishing + inbox + users + webhooks + roomsHub + streams + operators + files
+    var rows = publishing + inbox + users + webhooks + roomsHub + streams + operators + keys + files
     // guard: demo-in-development
     if hasDemo { rows += demo } else { rows.append(page("/", "index.html")) }
     return rows
@@ -33,8 +33,8 @@ extension Endpoints {
   private static let hub = "/api/v1/websocket"
 
   private static let publishing: [Endpoint] = [
-    Endpoint(.post, notifications, .publisher, body: .publish, publish),
-    Endpoint(.post, notifications + "/batch", .publisher, body: .batch, publishBatch),
+    Endpoint(.post, notifications, .publisher(.publish), body: .publish, publish),
+    Endpoint(.post, notifications + "/batch", .publisher(.publish), body: .batch, publishBatch),
   ]
 
   /// Webhooks of other services, each only where its secret is configured.
@@ -77,50 +77,49 @@ extension Endpoints {
     },
     Endpoint(.put, "/api/v1/preferences", .user, setPreferences),
     Endpoint(.get, "/api/v1/me", .caller, prefersToken: true) { request, shard in
-      let end = shard.core.verifier.expirySeconds(endingAt: request.caller.end)
-      return .now(.of(request.caller, expiresAt: end))
+      return .now(.of(request.caller, expiresAt: expirySeconds(of: request.caller, on: shard)))
     },
   ]
 
   private static let users: [Endpoint] = [
-    Endpoint(.get, "/api/v1/users/online", .publisher, usersOnline),
-    Endpoint(.get, "/api/v1/users/:id/online", .publisher, userOnline),
-    Endpoint(.get, "/api/v1/users/:id/connections", .publisher) {
+    Endpoint(.get, "/api/v1/users/online", .publisher(.read), usersOnline),
+    Endpoint(.get, "/api/v1/users/:id/online", .publisher(.read), userOnline),
+    Endpoint(.get, "/api/v1/users/:id/connections", .publisher(.read)) {
       (request, shard) throws(Refusal) in
       try connections(of: namedUser(in: request), request, on: shard)
     },
-    Endpoint(.get, "/api/v1/users/:id/notifications", .publisher) {
+    Endpoint(.get, "/api/v1/users/:id/notifications", .publisher(.read)) {
       (request, shard) throws(Refusal) in
       try list(request, of: namedUser(in: request), on: shard)
     },
-    Endpoint(.post, "/api/v1/disconnect", .publisher, disconnect),
+    Endpoint(.post, "/api/v1/disconnect", .publisher(.disconnect), disconnect),
   ]
 
   private static let hooks = "/api/v1/webhooks"
 
   private static let webhooks: [Endpoint] = [
-    Endpoint(.post, hooks, .publisher, createWebhook),
-    Endpoint(.get, hooks, .publisher, listWebhooks),
-    Endpoint(.get, hooks + "/:id", .publisher, showWebhook),
-    Endpoint(.patch, hooks + "/:id", .publisher, changeWebhook),
-    Endpoint(.delete, hooks + "/:id", .publisher, deleteWebhook),
-    Endpoint(.post, hooks + "/:id/rotate", .publisher, rotateWebhook),
-    Endpoint(.post, hooks + "/:id/test", .publisher, testWebhook),
-    Endpoint(.get, hooks + "/:id/deliveries", .publisher, webhookDeliveries),
-    Endpoint(.post, hooks + "/:id/replay", .publisher, replayWebhook),
+    Endpoint(.post, hooks, .publisher(.admin), createWebhook),
+    Endpoint(.get, hooks, .publisher(.admin), listWebhooks),
+    Endpoint(.get, hooks + "/:id", .publisher(.admin), showWebhook),
+    Endpoint(.patch, hooks + "/:id", .publisher(.admin), changeWebhook),
+    Endpoint(.delete, hooks + "/:id", .publisher(.admin), deleteWebhook),
+    Endpoint(.post, hooks + "/:id/rotate", .publisher(.admin), rotateWebhook),
+    Endpoint(.post, hooks + "/:id/test", .publisher(.admin), testWebhook),
+    Endpoint(.get, hooks + "/:id/deliveries", .publisher(.admin), webhookDeliveries),
+    Endpoint(.post, hooks + "/:id/replay", .publisher(.admin), replayWebhook),
   ]
 
   /// The endpoints of rooms-hub's clients and backends; some do the same as others above.
   private static let roomsHub: [Endpoint] = [
     Endpoint(.get, hub + "/notifications", .user, ownList),
     Endpoint(.put, hub + "/notifications/:id/read", .user, read),
-    Endpoint(.post, hub + "/send/notification", .publisher, sendNotification),
-    Endpoint(.post, hub + "/send/system", .publisher, sendSystem),
-    Endpoint(.post, hub + "/send/room", .publisher, sendRoom),
-    Endpoint(.post, hub + "/live/update", .publisher, liveUpdate),
-    Endpoint(.post, hub + "/live/data", .publisher, liveData),
-    Endpoint(.post, hub + "/live/payment", .publisher, livePayment),
-    Endpoint(.post, hub + "/live/broadcast", .publisher, liveBroadcast),
+    Endpoint(.post, hub + "/send/notification", .publisher(.publish), sendNotification),
+    Endpoint(.post, hub + "/send/system", .publisher(.broadcast), sendSystem),
+    Endpoint(.post, hub + "/send/room", .publisher(.broadcast), sendRoom),
+    Endpoint(.post, hub + "/live/update", .publisher(.broadcast), liveUpdate),
+    Endpoint(.post, hub + "/live/data", .publisher(.broadcast), liveData),
+    Endpoint(.post, hub + "/live/payment", .publisher(.broadcast), livePayment),
+    Endpoint(.post, hub + "/live/broadcast", .publisher(.broadcast), liveBroadcast),
     Endpoint(.post, hub + "/realtime/typing", .user, realtimeTyping),
     Endpoint(.post, hub + "/realtime/presence", .user, realtimePresence),
     Endpoint(.get, hub + "/connections/stats", .caller) { .now(connectionStats(on: $1)) },
@@ -134,7 +133,7 @@ extension Endpoints {
       Endpoint(.get, dialect.path, .user) { (request, shard) throws(Refusal) in
         try events(of: dialect, request, on: shard)
       }
-    } + [Endpoint(.get, DialectRegistry.metrics.path, .publisher, metricsStream)]
+    } + [Endpoint(.get, DialectRegistry.metrics.path, .publisher(.read), metricsStream)]
 
   private static let operators: [Endpoint] = [
     Endpoint(.get, "/api/notifications/stats", .caller) { .now(busStats(on: $1)) },
@@ -148,6 +147,15 @@ extension Endpoints {
     Endpoint(.get, "/metrics", .loopbackOrPublisher, readsQuery: false) {
       .now(MetricsText.answer(from: $1.core))
     },
+  ]
+
+  private static let apiKeys = "/api/v1/keys"
+
+  private static let keys: [Endpoint] = [
+    Endpoint(.post, apiKeys, .publisher(.admin), readsQuery: false, createKey),
+    Endpoint(.get, apiKeys, .publisher(.admin), listKeys),
+    Endpoint(.delete, apiKeys + "/:id", .publisher(.admin), readsQuery: false, revokeKey),
+    Endpoint(.post, apiKeys + "/:id/rotate", .publisher(.admin), readsQuery: false, rotateKey),
   ]
 
   private static let demo: [Endpoint] = [
@@ -178,6 +186,12 @@ extension Endpoints {
   private static func ownList(_ request: Request, on shard: Shard) throws(Refusal) -> EndpointResult
   {
     try list(request, of: user(of: request), on: shard)
+  }
+
+  /// When the caller's token or key expires, in seconds since 1970; nil: never.
+  private static func expirySeconds(of caller: Caller, on shard: Shard) -> Int64? {
+    if case .key = caller.identity { return caller.end == .max ? nil : caller.end }
+    return shard.core.verifier.expirySeconds(endingAt: caller.end)
   }
 
   @Sendable

@@ -41,6 +41,7 @@ extension Endpoints {
   ) throws(Refusal) -> EndpointResult {
     let isRelayed = try isRelayed(request)
     let key = try idempotencyKey(of: request, form)
+    try checkType(of: draft, request, on: shard)
     let pending = expand(draft, on: shard)
     let answer = Answer.success(201) { json in write(pending, of: draft, into: &json) }
     do throws(Refusal) {
@@ -88,6 +89,7 @@ extension Endpoints {
       }
       do throws(Refusal) {
         let draft = try draft(in: bytes, range, isLine: true)
+        try checkType(of: draft, request, on: shard)
         try checkExpiry(of: draft, at: shard.wall)
         let pending = expand(draft, on: shard)
         guard all.count + pending.count <= linesLimit else {
@@ -187,6 +189,17 @@ extension Endpoints {
     } catch {
       throw Refusal(error)
     }
+  }
+
+  /// Refuses a type that the caller's key may not publish.
+  private static func checkType(
+    of draft: Draft, _ request: Request, on shard: Shard
+  ) throws(Refusal) {
+    let type = draft.content.type
+    guard !request.caller.mayPublish(type: type) else { return }
+    shard.metrics.add(.keysRefusedType)
+    // The type has been checked: it is short, and has no control characters.
+    throw Refusal(403, "forbidden", "the key may not publish the type \(type)")
   }
 
   private static func checkExpiry(of draft: Draft, at now: Int64) throws(Refusal) {

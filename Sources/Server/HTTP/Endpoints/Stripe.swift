@@ -106,15 +106,20 @@ extension Endpoints {
     let key = IdempotencyKey(
       scope: "stripe", key: event.id, digest: stripeDigest,
       addedLifetime: StripeEvent.retryMilliseconds)
+    let core = shard.core
     return try submit(
-      .publish(drafts: pending, idempotency: key, answer: [], takenAt: takenAt), request,
-      on: shard, companion: update
-    ) { reply in
-      switch reply {
-      case .isNew: .object { write("stored", into: &$0) }
-      case .repeated, .conflict: .object { write("repeated", into: &$0) }
-      }
-    }
+      .publish(drafts: pending, idempotency: key, answer: [], takenAt: takenAt), request, on: shard,
+      applying: { outcome, post in
+        // guard: companion-of-a-first-publish-alone
+        if let update, outcome == .published { core.publishCommitted(update) }
+        post()
+      },
+      { reply in
+        switch reply {
+        case .isNew: .object { write("stored", into: &$0) }
+        case .repeated, .conflict: .object { write("repeated", into: &$0) }
+        }
+      })
   }
 
   /// The same for every body: see above.

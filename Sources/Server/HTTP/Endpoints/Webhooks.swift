@@ -221,8 +221,11 @@ extension Endpoints {
     _ answer: @escaping (OutboxOutcome) -> Answer
   ) throws(Refusal) -> EndpointResult {
     let webhooks = shard.core.webhooks
-    let relay = webhooks.map { webhooks -> Relay in { webhooks.applyChanges(then: $0) } }
-    return try submit(.outbox(command), request, on: shard, after: relay, answer)
+    return try submit(
+      .outbox(command), request, on: shard,
+      applying: { _, post in
+        if let webhooks { webhooks.applyChanges(then: post) } else { post() }
+      }, answer)
   }
 }
 
