@@ -47,14 +47,25 @@ struct Flag: Sendable {
 struct Arguments {
   private let flags: [Flag]
   private var given: [String: [String]] = [:]
+  /// The placeholder of the word besides the flags; nil if the command takes none.
+  private let operandName: String?
+  private var operand: String?
 
-  /// Parses `words`, the arguments after the command's name.
-  init(_ words: ArraySlice<String>, flags: [Flag]) throws(UsageError) {
+  /// Parses `words`, the arguments after the command's name; one of them is not a flag if the
+  /// command has an operand.
+  init(
+    _ words: ArraySlice<String>, flags: [Flag], operand operandName: String? = nil
+  ) throws(UsageError) {
     self.flags = flags
+    self.operandName = operandName
     var rest = words
     var lastSwitch: String?
     while let word = rest.popFirst() {
       guard word.hasPrefix("--"), word.count > 2 else {
+        if operandName != nil, operand == nil, !word.hasPrefix("-") {
+          operand = word
+          continue
+        }
         if let lastSwitch, Switch.isOn(word) != nil {
           throw UsageError("'\(word)' is not a flag: write --\(lastSwitch)=\(word)")
         }
@@ -97,6 +108,12 @@ struct Arguments {
     else { return "" }
     let shown = flag.isSecret ? "\(flag.environment[0]) in the environment" : "--\(near)"
     return " (did you mean \(shown)?)"
+  }
+
+  /// The word besides the flags.
+  func requiredOperand() throws(UsageError) -> String {
+    guard let operand else { throw UsageError("\(operandName ?? "a word") is missing") }
+    return operand
   }
 
   /// The value of a flag, from the command line or else from the environment.

@@ -14,7 +14,9 @@ enum TokenCommand {
     ],
     flags: [
       Flag("user", "ID", "user id"),
-      Flag("scope", "LIST", "scopes, comma-separated; publish makes a publisher"),
+      Flag(
+        "scope", "LIST",
+        "scopes, comma-separated; publish makes a publisher, admin an administrator"),
       Flag("rooms", "LIST", "rooms it may join, comma-separated; * matches any text"),
       Flag("ttl", "TIME", "lifetime (1h)"),
       Flag("check", "TOKEN", "say whether serve accepts it, and if not why; - is standard input"),

@@ -4,7 +4,7 @@
 // out an offset. See `StoreHistory` for what that proves.
 
 internal import Notifications
-package import Reactor
+internal import Reactor
 
 /// The statements over table `incarnation`, on the journal's connection.
 final class IncarnationRow {

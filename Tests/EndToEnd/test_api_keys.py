@@ -254,3 +254,83 @@ def test_no_secret_is_kept_or_written(make_server, level):
     for secret in secrets:
         # The part after the id.
         assert secret[20:62].encode() not in everything
+
+
+# The command.
+
+
+def key_command(server, *words, **options):
+    environment = {"CARILLON_URL": server.url, "CARILLON_API_KEY": API_KEY}
+    return run_carillon("key", *words, environment={**environment, **options})
+
+
+def test_the_command_manages_keys(shared_server):
+    made = key_command(
+        shared_server, "create", "--name", "ci", "--verbs", "publish,read", "--types", "b_*,c",
+        "--ttl", "90d",
+    )  # fmt: skip
+    secret = made.stdout.strip()
+    assert made.returncode == 0 and len(secret) == 63 and secret not in made.stderr, made
+    key = next(one for one in listed(shared_server).values() if one["name"] == "ci")
+    assert key["types"] == ["b_*", "c"] and key["id"] in made.stderr
+    end = datetime.datetime.fromisoformat(key["expires_at"]).timestamp()
+    assert abs(end - time.time() - 90 * 86_400) < 60
+    shown = key_command(shared_server, "list").stdout
+    line = next(line for line in shown.splitlines() if line.startswith(key["id"]))
+    assert "ci" in line and "publish,read" in line and "b_*,c" in line
+    rotated = key_command(shared_server, "rotate", key["id"], "--overlap", "0")
+    newer = rotated.stdout.strip()
+    assert len(newer) == 63 and "valid no more" in rotated.stderr
+    assert publish(shared_server, secret, "c").status == 401
+    assert publish(shared_server, newer, "c").status == 201
+    # The key itself is a publisher's for the other commands.
+    published = run_carillon(
+        "publish", "--url", shared_server.url, "--user", "u", "--type", "c", "--title", "T",
+        environment={"CARILLON_API_KEY": newer},
+    )  # fmt: skip
+    assert published.returncode == 0, published
+    revoked = key_command(shared_server, "revoke", key["id"])
+    assert revoked.returncode == 0 and key["id"] in revoked.stdout
+    assert publish(shared_server, newer, "c").status == 401
+
+
+def test_the_command_prints_json(shared_server):
+    made = json.loads(key_command(shared_server, "create", "--name", "j", "--json").stdout)["data"]
+    assert made["verbs"] == ["publish"] and len(made["secret"]) == 63
+    rotated = key_command(shared_server, "rotate", made["id"], "--json")
+    assert json.loads(rotated.stdout)["data"]["id"] == made["id"]
+    keys = json.loads(key_command(shared_server, "list", "--json").stdout)
+    assert made["id"] in [key["id"] for key in keys]
+    gone = key_command(shared_server, "revoke", made["id"], "--json")
+    assert json.loads(gone.stdout)["data"]["revoked_at"]
+
+
+def test_the_command_lists_every_page(make_server):
+    server = make_server()
+    names = [create(server, f"n{number}")["name"] for number in range(205)]
+    keys = json.loads(key_command(server, "list", "--json").stdout)
+    assert [key["name"] for key in keys] == names
+    assert len(key_command(server, "list").stdout.splitlines()) == len(names)
+
+
+@pytest.mark.parametrize(
+    "words, status, text",
+    [
+        (["create"], 2, "--name is required"),
+        (["create", "--name", "n", "--ttl", "0"], 2, "--ttl must be"),
+        (["create", "--name", "n", "--verbs", "root"], 1, "rejected with 422"),
+        (["revoke"], 2, "ID is missing"),
+        (["revoke", "../../metrics"], 2, "is not the id of a key"),
+        (["revoke", "key_0000000000000000"], 1, "rejected with 404"),
+        (["revoke", "a", "b"], 2, "'b' is not a flag"),
+        (["rotate", "key_0000000000000000", "--overlap", "8d"], 1, "rejected with 422"),
+        (["list", "--url", "http://127.0.0.1:1"], 1, "carillon key list"),
+        (["lst"], 2, "did you mean list?"),
+        ([], 2, "key create"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_wrong_command_says_why(shared_server, words, status, text):
+    done = key_command(shared_server, *words)
+    assert done.returncode == status and text in done.stderr and not done.stdout, done
+    assert API_KEY not in done.stderr

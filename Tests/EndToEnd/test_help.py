@@ -6,12 +6,13 @@ import pytest
 
 from harness.server import run_carillon
 
-COMMANDS = ["serve", "token", "publish", "listen", "bench", "check", "version"]
+KEY_COMMANDS = ["key create", "key list", "key revoke", "key rotate"]
+COMMANDS = ["serve", "token", "publish", "listen", "bench", "check", "version", *KEY_COMMANDS]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_examples_with_flags_that_exist(command):
-    text = run_carillon(command, "--help").stdout
+    text = run_carillon(*command.split(), "--help").stdout
     flags, examples = re.split(r"\nExamples?:\n", text)
     lines = examples.splitlines()
     assert lines and all(f"carillon {command}" in line for line in lines)
@@ -21,14 +22,14 @@ def test_help_has_examples_with_flags_that_exist(command):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_is_the_same_either_way(command):
-    asked = run_carillon("help", command)
+    asked = run_carillon("help", *command.split())
     assert asked.returncode == 0 and not asked.stderr
-    assert asked.stdout == run_carillon(command, "--help").stdout
+    assert asked.stdout == run_carillon(*command.split(), "--help").stdout
 
 
 def test_help_without_a_known_command():
     assert run_carillon("help").stdout == run_carillon("--help").stdout
-    for words in (["nonsense"], ["serve", "token"]):
+    for words in (["nonsense"], ["serve", "token"], ["key", "x"], ["key", "list", "x"]):
         refused = run_carillon("help", *words)
         assert refused.returncode == 2 and refused.stderr and not refused.stdout, refused
 
@@ -48,6 +49,7 @@ def test_a_flag_prints_the_version(flag):
         (["ehck"], "check"),
         (["hepl"], "help"),
         (["help", "tokn"], "token"),
+        (["key", "lsit"], "list"),
         (["serve", "--prot", "1"], "--port"),
         (["serve", "--Port=1"], "--port"),
         (["serve", "-dev"], "--dev"),

@@ -211,4 +211,10 @@ GUARDS = [
         remove(),
         unit("KeyAccessTests/revokedMeanwhile"),
     ),
+    keys(
+        "the id of a key on the command line is no other path",
+        "key-id-in-path",
+        remove(),
+        wire(END_TO_END, "wrong_command"),
+    ),
 ]

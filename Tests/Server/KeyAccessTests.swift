@@ -28,7 +28,7 @@ struct KeyAccessTests {
       guard let verb = endpoint.access.verb else { continue }
       found.append("\(endpoint.method.name) \(endpoint.path) \(verb.rawValue)")
     }
-    let hub = "/api/v1/websocket"
+    let (hub, hooks) = ("/api/v1/websocket", "/api/v1/webhooks")
     let expected = [
       "POST /api/v1/notifications publish", "POST /api/v1/notifications/batch publish",
       "POST \(hub)/send/notification publish", "POST \(hub)/send/system broadcast",
@@ -39,7 +39,10 @@ struct KeyAccessTests {
       "GET /api/v1/users/:id/notifications read", "GET /api/v1/metrics/stream read",
       "GET /metrics read", "POST /api/v1/disconnect disconnect", "POST /api/v1/keys admin",
       "GET /api/v1/keys admin", "DELETE /api/v1/keys/:id admin",
-      "POST /api/v1/keys/:id/rotate admin",
+      "POST /api/v1/keys/:id/rotate admin", "POST \(hooks) admin", "GET \(hooks) admin",
+      "GET \(hooks)/:id admin", "PATCH \(hooks)/:id admin", "DELETE \(hooks)/:id admin",
+      "POST \(hooks)/:id/rotate admin", "POST \(hooks)/:id/test admin",
+      "GET \(hooks)/:id/deliveries admin", "POST \(hooks)/:id/replay admin",
     ]
     #expect(found.sorted() == expected.sorted())
   }
@@ -60,6 +63,7 @@ struct KeyAccessTests {
       let peer = try fixture.send(line, key: only.secret)
       try fixture.turn(until: {
         peer.receive().headEnd != nil || !fixture.store.reads.isEmpty
+          || !fixture.store.commands.isEmpty
       })
       #expect(!peer.received.text.contains(" 401 ") && !peer.received.text.contains(" 403 "))
     }

@@ -211,10 +211,13 @@ struct StatementTests {
     fixture.settle(endpoint, 2, .dead)
     _ = fixture.outbox(.delete("wh_2"))
     for _ in 0..<3 { _ = fixture.outbox(.sweep) }
+  }
+
   private func exerciseKeys(_ fixture: StoreFixture) {
     for number in 0..<20 {
       _ = fixture.run(.create(fixture.key(number, until: number == 0 ? 50 : nil)))
       _ = fixture.run(.noteUses([.test(number): 1]))
+    }
     _ = fixture.run(.rotate(.test(1), to: .test(2), at: 1, overlapMilliseconds: 1))
     _ = fixture.run(.revoke(.test(2), at: 1))
     #expect(fixture.listedKeys(pageOf: 7).count == 20)
