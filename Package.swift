@@ -108,7 +108,9 @@ let package = Package(
     .executableTarget(
       name: "SocketIOFixture", dependencies: ["Reactor", "Server", "Tokens"],
       path: "Tests/SocketIOFixture", swiftSettings: strict),
-    .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strictTests),
+    .target(
+      name: "TestSupport", dependencies: ["COpenSSL"], path: "Tests/Support",
+      swiftSettings: strictTests),
     .testTarget(
       name: "AlgorithmsTests", dependencies: ["Algorithms", "TestSupport"],
       path: "Tests/Algorithms", swiftSettings: strictTests),

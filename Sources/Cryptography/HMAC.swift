@@ -9,29 +9,7 @@ internal import COpenSSL
 /// HMAC with a digest of the SHA-2 family.
 package enum HMAC {
   /// The digest under the HMAC.
-  package enum Hash: Sendable, CaseIterable {
-    case sha256
-    case sha384
-    case sha512
-
-    /// The number of bytes of the code.
-    package var byteCount: Int {
-      switch self {
-      case .sha256: 32
-      case .sha384: 48
-      case .sha512: 64
-      }
-    }
-
-    /// The name that OpenSSL's providers know.
-    fileprivate var name: String {
-      switch self {
-      case .sha256: "SHA2-256"
-      case .sha384: "SHA2-384"
-      case .sha512: "SHA2-512"
-      }
-    }
-  }
+  package typealias Hash = SHA2
 
   /// The authentication code of `message` under `key`.
   ///
