@@ -326,7 +326,9 @@ extension Arguments {
 
   /// The algorithm that signs tokens.
   func signingAlgorithm() throws(UsageError) -> SigningAlgorithm {
-    try choice("jwt-algorithm", "HS256, HS384 or HS512", SigningAlgorithm.init(rawValue:)) ?? .hs256
+    try choice("jwt-algorithm", "HS256, HS384 or HS512") { name in
+      SigningAlgorithm.ofSecrets.first { $0.rawValue == name }
+    } ?? .hs256
   }
 
   /// A rate as `N` or `N/BURST`; without a burst, the burst is N.

@@ -37,6 +37,7 @@ extension TokenVerifier {
       return count > TokenVerifier.tokenBytesLimit ? .tooLong(byteCount: count) : .tooManyNames
     case .wrongAlgorithm: return algorithmReason(of: token)
     case .unknownKey:
+      guard !policy.keys.isEmpty else { return .noKeysYet }
       let isNeeded = policy.keys.contains { $0.identifier != nil }
       return header(of: token)?.contains("kid") == true
         ? .unknownKeyIdentifier(isNeeded: isNeeded) : .noKeyIdentifier
@@ -119,29 +120,33 @@ extension TokenVerifier {
     guard let header = header(of: token), case .string(let text)? = try? header.value(of: "alg")
     else { return .noAlgorithm }
     if text.lowercased() == "none" { return .unsigned }
-    let name = AlgorithmName.allCases.first { $0.rawValue.hasSameBytes(as: text) }
-    let algorithm = name.flatMap { SigningAlgorithm(rawValue: $0.rawValue) }
+    let algorithm = SigningAlgorithm.allCases.first { $0.rawValue.hasSameBytes(as: text) }
     var isSigned = false
     if let algorithm, let parts = parts(of: token), let signature = try? parts.signature() {
       isSigned = policy.keys.contains {
         $0.accepts(signature, over: parts.signedBytes, as: algorithm)
       }
     }
-    return .otherAlgorithm(
-      name, expected: policy.keys[0].algorithm, isSignedWithSecret: isSigned)
+    var expected: [SigningAlgorithm] = []
+    for key in policy.keys where !expected.contains(key.algorithm) {
+      expected.append(key.algorithm)
+    }
+    return .otherAlgorithm(algorithm, expected: expected, isSignedByKey: isSigned)
   }
 
   private func signatureReason(of token: String) -> TokenReason {
-    guard let parts = parts(of: token), let signature = try? parts.signature() else {
-      return .wrongSecret
-    }
+    guard let parts = parts(of: token), let signature = try? parts.signature(),
+      case .string(let text)? = header(of: token).flatMap({ try? $0.value(of: "alg") })
+    else { return .malformed }
+    let keys = policy.keys.filter { $0.algorithm.rawValue.hasSameBytes(as: text) }
     // guard: form-of-secret-named
-    for key in policy.keys {
+    for key in keys {
       if let form = key.form(accepting: signature, over: parts.signedBytes) {
         return .otherFormOfSecret(form)
       }
     }
-    return .wrongSecret
+    if keys.contains(where: \.isSecret) { return .wrongSecret }
+    return keys.contains { $0.isDER(signature) } ? .signatureIsDER : .wrongKey
   }
 
   private func beginning(of token: String, nowSeconds: Int64) -> TokenReason {

@@ -7,6 +7,9 @@ package struct TokenPolicy: Sendable {
 
   /// The keys tokens may be signed with; only `alg` and `kid` together choose among them.
   package var keys: [VerificationKey]
+  /// Whether keys are added and removed while the server runs: `keys` may be empty then, and a key
+  /// that is alone is not meant for every `kid`.
+  package var hasKeySource = false
   /// The value that `iss` must have, byte for byte, or nil to accept any issuer.
   package var issuer: String?
   /// The value that `aud` must be or contain, byte for byte, or nil to accept any audience.

@@ -22,14 +22,20 @@ package enum TokenReason: Equatable, Sendable {
   case tooManyNames
   case noAlgorithm
   case unsigned
-  /// `alg` is not the key's; nil: it is a name of no known algorithm.
-  case otherAlgorithm(AlgorithmName?, expected: SigningAlgorithm, isSignedWithSecret: Bool)
+  /// `alg` is not the key's, or none of the keys'; nil: it is a name of no known algorithm.
+  case otherAlgorithm(SigningAlgorithm?, expected: [SigningAlgorithm], isSignedByKey: Bool)
   case criticalHeader
   case keyIdentifierNotText
   /// `kid` names no key; `isNeeded` is whether keys have identifiers at all.
   case unknownKeyIdentifier(isNeeded: Bool)
   case noKeyIdentifier
+  /// The source of the keys has not sent any.
+  case noKeysYet
   case wrongSecret
+  /// No public key with the token's algorithm and key id made the signature.
+  case wrongKey
+  /// An ECDSA signature in the form that OpenSSL writes.
+  case signatureIsDER
   /// The signature matches a changed form of the configured secret.
   case otherFormOfSecret(SecretForm)
   case notNumber(TimeClaim)
@@ -54,23 +60,6 @@ package enum TokenPart: String, Sendable {
 /// A claim that holds a time.
 package enum TimeClaim: String, Sendable, CaseIterable {
   case exp, nbf, iat
-}
-
-/// An algorithm by its name in RFC 7518 or 8037; most are not supported.
-package enum AlgorithmName: String, Sendable, CaseIterable {
-  case hs256 = "HS256"
-  case hs384 = "HS384"
-  case hs512 = "HS512"
-  case rs256 = "RS256"
-  case rs384 = "RS384"
-  case rs512 = "RS512"
-  case ps256 = "PS256"
-  case ps384 = "PS384"
-  case ps512 = "PS512"
-  case es256 = "ES256"
-  case es384 = "ES384"
-  case es512 = "ES512"
-  case eddsa = "EdDSA"
 }
 
 /// A form of the configured secret that an issuer may use by mistake.
@@ -124,7 +113,10 @@ extension TokenReason {
     case .keyIdentifierNotText: "kid_not_text"
     case .unknownKeyIdentifier: "kid_unknown"
     case .noKeyIdentifier: "kid_missing"
+    case .noKeysYet: "no_keys_yet"
     case .wrongSecret: "wrong_secret"
+    case .wrongKey: "wrong_key"
+    case .signatureIsDER: "signature_is_der"
     case .otherFormOfSecret: "other_form_of_secret"
     case .notNumber(let claim): "\(claim.rawValue)_not_a_number"
     case .inMilliseconds(let claim): "\(claim.rawValue)_in_milliseconds"
@@ -156,12 +148,16 @@ extension TokenReason {
     case .noAlgorithm: "the header has no alg"
     case .unsigned: "alg is none: the token is not signed"
     case .otherAlgorithm(let name, let expected, _):
-      "alg is \(name?.rawValue ?? "unknown"), and the server's key is for \(expected.rawValue)"
+      "alg is \(name?.rawValue ?? "unknown"), and the server's "
+        + (expected.count == 1 ? "key is" : "keys are") + " for \(Self.list(expected))"
     case .criticalHeader: "the header has crit, which demands an unknown extension"
     case .keyIdentifierNotText: "kid is not a string"
     case .unknownKeyIdentifier: "kid names no configured key"
     case .noKeyIdentifier: "the header has no kid, and every configured key has one"
+    case .noKeysYet: "the server has not received any keys from JWT_JWKS_URL"
     case .wrongSecret: "the signature was made with another secret"
+    case .wrongKey: "the signature was made with another key"
+    case .signatureIsDER: "the signature is in DER; a token needs r and s, one after the other"
     case .otherFormOfSecret(let form): form.text
     case .notNumber(let claim): "\(claim.rawValue) is not a number"
     case .inMilliseconds(let claim): "\(claim.rawValue) is in milliseconds, not in seconds"
@@ -188,14 +184,22 @@ extension TokenReason {
     case .noAlgorithm, .unsigned: "sign the token"
     case .otherAlgorithm(let name, let expected, let isSigned):
       if isSigned, let name {
-        "set JWT_ALGORITHM to \(name.rawValue): the signature matches, or sign with "
-          + expected.rawValue
+        (name.hash != nil
+          ? "set JWT_ALGORITHM to \(name.rawValue)"
+          : "write \(name.rawValue): before the key in JWT_PUBLIC_KEY, or as alg in its JWK")
+          + ": the signature matches; or sign with \(Self.list(expected))"
       } else {
-        "sign with \(expected.rawValue)"
+        "sign with \(Self.list(expected))"
       }
     case .unknownKeyIdentifier(let isNeeded):
-      isNeeded ? nil : "leave kid out: the secret has no identifier"
+      isNeeded
+        ? "name a key of JWT_PUBLIC_KEY or JWT_JWKS_URL; a new key is there after its next fetch"
+        : "leave kid out: no key of the server has an identifier"
+    case .noKeyIdentifier: "add the kid of the key that signs"
+    case .noKeysYet: "compare JWT_JWKS_URL and the server's log"
     case .wrongSecret: "sign with the server's JWT_SECRET"
+    case .wrongKey: "sign with the private key of the public key that the server has"
+    case .signatureIsDER: "let the issuer use a library for JWT, or the format IEEE P1363"
     case .otherFormOfSecret(let form): form.remedy
     case .notNumber: "write it as a number of seconds since 1970, without quotes"
     case .inMilliseconds: "divide it by 1000; in JavaScript: Math.floor(Date.now() / 1000)"
@@ -210,9 +214,18 @@ extension TokenReason {
       "an id is text of 1 to \(UserIDs.byteCountLimit) bytes without control characters, or an"
         + " integer"
     case .partCount, .notBase64URL, .notObject, .repeatedMember, .malformed, .criticalHeader,
-      .keyIdentifierNotText, .noKeyIdentifier:
+      .keyIdentifierNotText:
       nil
     }
+  }
+
+  /// At most three names, as "A, B and C", or the first two and a count.
+  private static func list(_ algorithms: [SigningAlgorithm]) -> String {
+    let names = algorithms.map(\.rawValue)
+    guard names.count <= 3 else { return "\(names[0]), \(names[1]) and \(names.count - 2) more" }
+    return names.count < 2
+      ? names.joined()
+      : names.dropLast().joined(separator: ", ") + " and " + names[names.count - 1]
   }
 
   /// The reason and its remedy.

@@ -49,11 +49,16 @@ package enum TokenSigner {
   }
 
   /// The compact form of any header and payload, whether they are valid or not.
+  ///
+  /// An algorithm of public keys is a programming error.
   package static func sign(
     header: [UInt8], payload: [UInt8], secret: [UInt8], algorithm: SigningAlgorithm = .hs256
   ) -> String {
     let signed = Base64.encodeURL(header) + "." + Base64.encodeURL(payload)
-    let code = HMAC.authenticate(Array(signed.utf8), key: secret, using: algorithm.hash)
+    guard let hash = algorithm.hash else {
+      preconditionFailure("\(algorithm.rawValue) has no secret")
+    }
+    let code = HMAC.authenticate(Array(signed.utf8), key: secret, using: hash)
     return signed + "." + Base64.encodeURL(code)
   }
 }

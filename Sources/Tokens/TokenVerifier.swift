@@ -26,15 +26,15 @@ package struct TokenVerifier: Sendable {
   /// The most rooms that a token may name.
   package static let roomCountLimit = 128
 
-  package let policy: TokenPolicy
+  package private(set) var policy: TokenPolicy
 
-  /// A policy without keys, or with a leeway that is negative or over a day, is a programming
+  /// A policy without keys that has no source of keys, or with a leeway that is negative or over a day, is a programming
   /// error.
   ///
   /// Two keys with the same identifier are allowed: during a rotation both are tried, and so are
   /// all keys without an identifier.
   package init(policy: TokenPolicy) {
-    precondition(!policy.keys.isEmpty, "no key is configured")
+    precondition(!policy.keys.isEmpty || policy.hasKeySource, "no key is configured")
     precondition(
       (0...86_400).contains(policy.leewaySeconds), "leeway of \(policy.leewaySeconds) s")
     self.policy = policy
@@ -43,7 +43,8 @@ package struct TokenVerifier: Sendable {
   /// The claims of `token`, if it is valid at `nowSeconds` since 1970.
   ///
   /// With L for the leeway: `exp` holds while `now < exp + L`, `nbf` and `iat` from `now >= nbf -
-  /// L` on. Costs one HMAC over the token for each key with the token's identifier.
+  /// L` on. Costs one HMAC or one verification of a signature over the token for each key with the
+  /// token's identifier and algorithm, until one accepts it.
   package func verify(_ token: String, nowSeconds: Int64) throws(TokenError) -> Claims {
     // guard: token-bytes
     let token = try CompactToken(token, bytesLimit: Self.tokenBytesLimit)
@@ -88,15 +89,25 @@ package struct TokenVerifier: Sendable {
   ///
   /// A token that names a key is checked only against the keys with that identifier, and one that
   /// names none only against the keys without: each bad token costs a bounded, known amount of
-  /// work. A `kid` is refused even if the only key has no identifier, because it then names no key.
+  /// work. There are two exceptions where the policy has exactly one key:
+  ///
+  /// - A `kid` is ignored if that key has no identifier and none can be added, because some issuers
+  ///   stamp one on the tokens of a shared secret.
+  /// - A token without `kid` is checked against that key, as OpenID Connect Core, section 10.1,
+  ///   allows for a set of one key.
   private func candidateKeys(header: MemberTable) throws(TokenError) -> [VerificationKey] {
     guard !header.contains("crit") else { throw .unsupportedCritical }
     guard case .string(let algorithm) = try header.value(of: "alg") else { throw .wrongAlgorithm }
     let named: [VerificationKey]
     switch try header.value(of: "kid") {
-    case nil: named = policy.keys.filter { $0.identifier == nil }
+    case nil:
+      named = policy.keys.count == 1 ? policy.keys : policy.keys.filter { $0.identifier == nil }
     case .string(let kid):
-      named = policy.keys.filter { $0.identifier?.hasSameBytes(as: kid) ?? false }
+      // guard: kid-of-only-key
+      let isIgnored =
+        !policy.hasKeySource && policy.keys.count == 1 && policy.keys[0].identifier == nil
+      // guard: kid-names-a-key
+      named = policy.keys.filter { isIgnored || $0.identifier?.hasSameBytes(as: kid) ?? false }
     case .number, .array, .other: throw .malformed
     }
     guard !named.isEmpty else { throw .unknownKey }

@@ -45,7 +45,7 @@ GUARDS = [
         None,
         "a secret with something around it is recognised",
         "form-of-secret-named",
-        replace("policy.keys", "policy.keys.prefix(0)"),
+        replace("in @1 {", "in @1.prefix(0) {"),
         (
             unit("DiagnosisTests/secretForms"),
             wire("test_refusals.py", "secret_with_something_around_it"),

@@ -19,6 +19,7 @@ import realtime
 import requests
 import rooms
 import sessions
+import signatures
 import storage
 import stripe
 import webhooks
@@ -43,6 +44,7 @@ GUARDS = (
     + extensions.GUARDS
     + answers.GUARDS
     + programs.GUARDS
+    + signatures.GUARDS
     + storage.GUARDS
     + stripe.GUARDS
     + webhooks.GUARDS

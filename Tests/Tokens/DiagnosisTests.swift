@@ -33,18 +33,17 @@ struct DiagnosisTests {
     (header(#"{"alg":"none"}"#), .unsigned), (header(#"{"alg":"NonE"}"#), .unsigned),
     (header(#"{"alg":"HS256","crit":["b64"]}"#), .criticalHeader),
     (header(#"{"alg":"HS256","kid":1}"#), .keyIdentifierNotText),
-    (header(#"{"alg":"HS256","kid":"k"}"#), .unknownKeyIdentifier(isNeeded: false)),
     (
       header(#"{"alg":"RS256"}"#),
-      .otherAlgorithm(.rs256, expected: .hs256, isSignedWithSecret: false)
+      .otherAlgorithm(.rs256, expected: [.hs256], isSignedByKey: false)
     ),
     (
       header(#"{"alg":"canary"}"#),
-      .otherAlgorithm(nil, expected: .hs256, isSignedWithSecret: false)
+      .otherAlgorithm(nil, expected: [.hs256], isSignedByKey: false)
     ),
     (
       Forge.token("{}", header: #"{"alg":"HS512"}"#, algorithm: .hs512),
-      .otherAlgorithm(.hs512, expected: .hs256, isSignedWithSecret: true)
+      .otherAlgorithm(.hs512, expected: [.hs256], isSignedByKey: true)
     ),
     (Forge.sign(valid.split(separator: ".")[0] + ".=="), .notBase64URL(.payload)),
     (Forge.token("[]"), .notObject(.payload)), (Forge.token("{}x"), .notObject(.payload)),
@@ -96,10 +95,16 @@ struct DiagnosisTests {
     policy.audience = "bells"
     #expect(Self.reason(Self.valid, policy) == .noAudience)
     #expect(Self.reason(Forge.token(members: #""aud":["a"]"#), policy) == .otherAudience)
-    let named = TokenPolicy(keys: [.hmac(secret: Forge.secret, identifier: "one")])
+    var named = TokenPolicy(keys: [.hmac(secret: Forge.secret, identifier: "one")])
+    named.keys.append(.hmac(secret: Forge.secret, identifier: "three"))
     #expect(Self.reason(Self.valid, named) == .noKeyIdentifier)
     let other = Self.header(#"{"alg":"HS256","kid":"two"}"#)
     #expect(Self.reason(other, named) == .unknownKeyIdentifier(isNeeded: true))
+    let unnamed = TokenPolicy(keys: [.hmac(secret: Forge.secret), .hmac(secret: [1])])
+    #expect(Self.reason(other, unnamed) == .unknownKeyIdentifier(isNeeded: false))
+    var empty = TokenPolicy(keys: [])
+    empty.hasKeySource = true
+    #expect(Self.reason(other, empty) == .noKeysYet)
   }
 
   @Test("a secret that differs in white space, quotes or coding is recognised")

@@ -38,8 +38,26 @@ struct KeyIdentifierTests {
   func unknown(kid: String) {
     #expect(Self.policy.refusal(of: Self.token(kid: kid, secret: Self.first)) == .unknownKey)
     #expect(Self.policy.refusal(of: Self.token(kid: kid, secret: [])) == .unknownKey)
-    // Nor does it match the one secret that has no identifier.
-    #expect(Forge.policy.refusal(of: Self.token(kid: kid, secret: Forge.secret)) == .unknownKey)
+    // Nor does it match one of two secrets that have no identifier, or the only one so far.
+    var policy = TokenPolicy(keys: [.hmac(secret: Forge.secret), .hmac(secret: Self.first)])
+    #expect(policy.refusal(of: Self.token(kid: kid, secret: Forge.secret)) == .unknownKey)
+    policy.keys.removeLast()
+    policy.hasKeySource = true
+    #expect(policy.refusal(of: Self.token(kid: kid, secret: Forge.secret)) == .unknownKey)
+    // Some issuers stamp an identifier on the tokens of the only secret that there is.
+    policy.hasKeySource = false
+    #expect(policy.refusal(of: Self.token(kid: kid, secret: Forge.secret)) == nil)
+    #expect(policy.refusal(of: Self.token(kid: kid, secret: Self.first)) == .badSignature)
+  }
+
+  @Test("a token that names no key is checked against the only key, also if that has a name")
+  func onlyKey() {
+    var policy = TokenPolicy(keys: [.hmac(secret: Self.first, identifier: "K1")])
+    #expect(policy.refusal(of: Forge.token(Self.payload, secret: Self.first)) == nil)
+    #expect(policy.refusal(of: Forge.token(Self.payload, secret: Self.second)) == .badSignature)
+    #expect(policy.refusal(of: Self.token(kid: #""k2""#, secret: Self.first)) == .unknownKey)
+    policy.keys.append(.hmac(secret: Self.second, identifier: "k2"))
+    #expect(policy.refusal(of: Forge.token(Self.payload, secret: Self.first)) == .unknownKey)
   }
 
   @Test("a non-string `kid` is refused", arguments: ["1", "null", "true", "[\"K1\"]", "{}"])

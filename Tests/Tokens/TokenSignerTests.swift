@@ -6,7 +6,7 @@ import Tokens
 @Suite("signing of tokens")
 struct TokenSignerTests {
   @Test(
-    "a signed token is accepted with all of its claims", arguments: SigningAlgorithm.allCases)
+    "a signed token is accepted with all of its claims", arguments: SigningAlgorithm.ofSecrets)
   func roundTrip(algorithm: SigningAlgorithm) throws {
     let token = TokenSigner.sign(
       userID: "ü\"\\\n/user", scopes: ["publish", "read"], issuedAtSeconds: Forge.now,
