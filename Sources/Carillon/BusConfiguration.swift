@@ -110,10 +110,22 @@ public struct BusConfiguration: Sendable {
 
   /// The secret that signs client tokens, shared with the service that issues them.
   ///
-  /// It has at least as many bytes as the digest of `tokenAlgorithm`; `makeSecret()` makes one.
-  public var tokenSecret: String
-  /// The algorithm that signs client tokens; tokens of another one are refused.
+  /// It has at least as many bytes as the digest of `tokenAlgorithm`; `makeSecret()` makes one. Nil
+  /// if tokens are signed with private keys only; then `NotificationBus.makeToken` cannot be used.
+  public var tokenSecret: String?
+  /// The algorithm of that secret; tokens with a signature by another one are refused.
   public var tokenAlgorithm = TokenAlgorithm.hs256
+  /// Public keys that verify client tokens: one or more PEM blocks `PUBLIC KEY`, or the JSON of a
+  /// JWK or of a set of them; nil for none.
+  ///
+  /// A key is used with one algorithm only: that of its curve, RS256 for RSA, or the one that is
+  /// named as `alg` in its JWK or before its PEM block, as `PS256:-----BEGIN PUBLIC KEY-----`.
+  public var tokenPublicKeys: String?
+  /// The URL of a set of public keys, which the bus fetches again and again; nil for none.
+  ///
+  /// `https`, or `http` to this machine. The bus starts after ten seconds without it, too, and
+  /// refuses the tokens of its keys until it is there.
+  public var tokenKeySetURL: String?
   /// The required `iss` of a token; nil accepts any.
   public var tokenIssuer: String?
   /// A value that a token's `aud` must contain; nil accepts any.
@@ -163,6 +175,10 @@ public struct BusConfiguration: Sendable {
   ///
   /// Nil: 100 a second and 500 at once, and those from this machine are not counted.
   public var requestRate: RateLimit?
+  /// Tokens with a wrong signature from one address; past it, none of the address is verified.
+  ///
+  /// Nil: 20 a second and 40 at once, and those from this machine are not counted.
+  public var badTokenRate: RateLimit?
   /// Publish requests of one user, or of the API key, over HTTP.
   public var publishRate = RateLimit.unlimited
   /// Bytes that a client may be behind: 4,096 to 262,144; past it, it is closed with 1013.
@@ -178,6 +194,16 @@ public struct BusConfiguration: Sendable {
   public init(dataPath: String, tokenSecret: String) {
     self.dataPath = dataPath
     self.tokenSecret = tokenSecret
+  }
+
+  /// A configuration with the defaults, for tokens that another service signs with private keys.
+  ///
+  /// - Parameters:
+  ///   - dataPath: The directory of the store, or `:memory:`.
+  ///   - tokenPublicKeys: The public keys of these private keys, as in the property of this name.
+  public init(dataPath: String, tokenPublicKeys: String) {
+    self.dataPath = dataPath
+    self.tokenPublicKeys = tokenPublicKeys
   }
 
   /// Makes a random secret, for a program that signs all of its clients' tokens itself.

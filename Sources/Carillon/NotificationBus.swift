@@ -303,7 +303,7 @@ public actor NotificationBus {
   ///   - rooms: The rooms that it names, for the policy `claimed`; `*` in a name matches any text.
   ///   - canPublish: Whether it also authorises its bearer to publish over HTTP.
   /// - Returns: The token.
-  /// - Throws: `BusError.invalid` for an invalid user id or room.
+  /// - Throws: `BusError.invalid` for an invalid user id or room, and without a `tokenSecret`.
   public nonisolated func makeToken(
     for user: String, lifetime: Duration = .seconds(3600), rooms: [String] = [],
     canPublish: Bool = false
@@ -314,31 +314,37 @@ public actor NotificationBus {
     }
     let now = server.wallMilliseconds / 1_000
     let (end, overflow) = now.addingReportingOverflow(max(1, lifetime.components.seconds))
-    return issuer.token(
+    let token = issuer.token(
       for: user, from: now, to: overflow ? .max : end, rooms: rooms, canPublish: canPublish)
+    guard let token else {
+      throw .invalid(field: "tokenSecret", reason: "is nil: the bus has no key that signs tokens")
+    }
+    return token
   }
 }
 
 /// Signs the tokens of a bus, with the claims that its own server requires.
 private struct TokenIssuer: Sendable {
-  private let secret: [UInt8]
+  private let secret: [UInt8]?
   private let algorithm: SigningAlgorithm
   private let issuer: String?
   private let audience: String?
   private let userClaim: String?
 
   init(_ configuration: BusConfiguration) {
-    secret = Array(configuration.tokenSecret.utf8)
+    secret = configuration.tokenSecret.map { Array($0.utf8) }
     algorithm = configuration.tokenAlgorithm.signing
     issuer = configuration.tokenIssuer
     audience = configuration.tokenAudience
     userClaim = configuration.tokenUserClaim
   }
 
+  /// Nil without a secret.
   func token(
     for user: String, from start: Int64, to end: Int64, rooms: [String], canPublish: Bool
-  ) -> String {
-    TokenSigner.sign(
+  ) -> String? {
+    guard let secret else { return nil }
+    return TokenSigner.sign(
       userID: user, userClaim: userClaim ?? "sub", scopes: canPublish ? ["publish"] : [],
       rooms: rooms, issuedAtSeconds: start, expiresAtSeconds: end, secret: secret,
       algorithm: algorithm, issuer: issuer, audience: audience)

@@ -8,6 +8,12 @@ extension BusConfiguration {
   /// The server's configuration.
   func serverConfiguration() throws(BusError) -> Configuration {
     var configuration = Configuration(tokenPolicy: try tokenPolicy())
+    if let tokenKeySetURL {
+      configuration.keySource = KeySource(url: tokenKeySetURL)
+      try require(
+        configuration.keySource != nil, "tokenKeySetURL",
+        "must be an https URL, or http to this machine")
+    }
     try require(apiKey != "", "apiKey", "is empty")
     try require(!dataPath.isEmpty, "dataPath", "is empty")
     let furtherLimit = Configuration.hostLimit - 1
@@ -48,13 +54,27 @@ extension BusConfiguration {
   }
 
   private func tokenPolicy() throws(BusError) -> TokenPolicy {
-    let secret = Array(tokenSecret.utf8)
-    let algorithm = tokenAlgorithm.signing
-    try require(!secret.isEmpty, "tokenSecret", "is empty")
-    // guard: short-secret-refused
-    guard secret.count >= algorithm.secretByteCount else {
-      throw .shortSecret(byteCount: secret.count, minimum: algorithm.secretByteCount)
+    var keys: [VerificationKey] = []
+    if let tokenPublicKeys {
+      do throws(KeyFault) {
+        keys = try KeyDocument.parse(tokenPublicKeys)
+      } catch {
+        throw .invalid(field: "tokenPublicKeys", reason: error.text)
+      }
     }
+    if let tokenSecret {
+      let secret = Array(tokenSecret.utf8)
+      let algorithm = tokenAlgorithm.signing
+      try require(!secret.isEmpty, "tokenSecret", "is empty")
+      // guard: short-secret-refused
+      guard secret.count >= algorithm.secretByteCount else {
+        throw .shortSecret(byteCount: secret.count, minimum: algorithm.secretByteCount)
+      }
+      keys.append(.hmac(secret: secret, algorithm: algorithm))
+    }
+    try require(
+      !keys.isEmpty || tokenKeySetURL != nil, "tokenSecret",
+      "is nil, and there are no public keys")
     try require(tokenUserClaim != "", "tokenUserClaim", "is empty")
     let leeway = tokenLeeway.components
     let leeways = TokenPolicy.leeways
@@ -62,9 +82,8 @@ extension BusConfiguration {
       leeway.attoseconds == 0 && leeways ~= leeway.seconds, "tokenLeeway",
       "must be \(leeways.lowerBound) to \(leeways.upperBound) whole seconds")
     return TokenPolicy(
-      keys: [.hmac(secret: secret, algorithm: algorithm)], issuer: tokenIssuer,
-      audience: tokenAudience, leewaySeconds: leeway.seconds, userClaim: tokenUserClaim,
-      requiresExpiry: requiresTokenExpiry)
+      keys: keys, issuer: tokenIssuer, audience: tokenAudience, leewaySeconds: leeway.seconds,
+      userClaim: tokenUserClaim, requiresExpiry: requiresTokenExpiry)
   }
 
   private func setLimits(of limits: inout Limits) throws(BusError) {
@@ -85,6 +104,7 @@ extension BusConfiguration {
     limits.connectRate = try connectRate?.checked("connectRate")
     limits.messageRate = try messageRate?.checked("messageRate")
     limits.requestRate = try requestRate?.checked("requestRate")
+    limits.badTokenRate = try badTokenRate?.checked("badTokenRate")
     limits.publishRate = try publishRate.checked("publishRate")
     limits.backlogBytesLimit = backlogByteLimit
     limits.messageBytesLimit = messageByteLimit

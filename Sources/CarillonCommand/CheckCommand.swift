@@ -68,8 +68,8 @@ enum CheckCommand {
     return isStrict && !limits.allSatisfy(\.isEnough) ? 1 : 0
   }
 
-  /// A row for a secret that is missing, with which `serve` does not start, or that is shorter than
-  /// its digest, which `serve` warns about, too.
+  /// A row for a secret that is missing without any other key, so that `serve` does not start, or
+  /// that is shorter than its digest, which `serve` warns about, too.
   private static func secretProblems(_ settings: ServeSettings) -> [Limit] {
     // guard: check-without-secret
     guard settings.hasKey else {
@@ -77,7 +77,8 @@ enum CheckCommand {
       return [
         Limit(
           name: "JWT_SECRET", value: .none, isEnough: false,
-          remedy: "export JWT_SECRET=\"$(openssl rand -hex 64)\", or serve --dev")
+          remedy: "export JWT_SECRET=\"$(openssl rand -hex 64)\", JWT_PUBLIC_KEY or JWT_JWKS_URL, "
+            + "or serve --dev")
       ]
     }
     guard settings.configuration.tokenPolicy.keys.contains(where: { $0.isShort }) else { return [] }

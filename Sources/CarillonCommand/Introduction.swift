@@ -23,9 +23,11 @@ struct Introduction {
       ("CARILLON_URL", address), ("TOKEN", tokens.token("alice", at: now)),
       ("CARILLON_TOKEN", publisher),
     ]
+    // A development server always has a secret.
+    let secret = settings.tokens.secret ?? ""
     // guard: random-secret-printed
     // guard: own-secret-not-printed
-    if !settings.hasKey { variables.append(("JWT_SECRET", settings.tokens.secret)) }
+    if !settings.hasSecret { variables.append(("JWT_SECRET", secret)) }
     variables += settings.tokens.variables.map { ($0.name, $0.value) }
     let command = Self.quoted(CommandLine.arguments[0])
     let socket = "ws" + address.dropFirst(4)
@@ -58,7 +60,7 @@ struct Introduction {
   }
 
   private var aboutSecret: String {
-    settings.hasKey
+    settings.hasSecret
       ? "Tokens are signed with your JWT_SECRET, which carillon token and bench need, too."
       : "The secret is new at each start, so tokens from an earlier start are rejected."
   }

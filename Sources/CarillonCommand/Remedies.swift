@@ -9,6 +9,7 @@ extension ServerError {
   /// The error and its remedy in one sentence.
   var withRemedy: String {
     switch self {
+    case .keySource: return "\(self)"
     case .store(_, _, EMFILE?): return "\(self)\(openFilesRemedy(EMFILE))"
     case .store: return "\(self); choose another directory with --data"
     case .system(let error): return "\(self)\(openFilesRemedy(error.code))"

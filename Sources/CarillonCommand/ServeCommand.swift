@@ -19,7 +19,8 @@ enum ServeCommand {
     let settings = try ServeSettings(arguments)
     guard settings.hasKey || settings.isDevelopment else {
       throw UsageError(
-        "no key to verify tokens: set JWT_SECRET, or use --dev for a development server")
+        "no key to verify tokens: set JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS_URL, or use --dev for "
+          + "a development server")
     }
     // Before the first thread starts, so that every thread inherits the signal mask.
     Signals.block()

@@ -12,8 +12,10 @@ struct ServeSettings {
   var configuration: Configuration
   private(set) var entries: [SettingEntry] = []
   let isDevelopment: Bool
-  /// Whether the environment has the key that verifies tokens; a server without one does not start.
+  /// Whether a key that verifies tokens is configured; a server without one does not start.
   let hasKey: Bool
+  /// Whether the environment has the secret that signs tokens.
+  let hasSecret: Bool
   /// The key and rules of tokens, for the ready-made tokens of a development server.
   let tokens: TokenSettings
 
@@ -82,6 +84,10 @@ struct ServeSettings {
       "request-rate", "N[/BURST]", environment: ["CARILLON_REQUEST_RATE"],
       "HTTP requests per user and second; 0 is no limit (\(Limits.standardRequestRate))"),
     Flag(
+      "bad-token-rate", "N[/BURST]", environment: ["CARILLON_BAD_TOKEN_RATE"],
+      "tokens with a wrong signature per address and second; 0 is no limit "
+        + "(\(Limits.standardBadTokenRate))"),
+    Flag(
       "publish-rate", "N[/BURST]", environment: ["CARILLON_PUBLISH_RATE"],
       "requests per publisher and second; 0 is no limit (0)"),
     Flag(
@@ -104,16 +110,19 @@ struct ServeSettings {
 
   /// Reads the settings.
   ///
-  /// Without JWT_SECRET the secret is a random one, which is right for a development server only.
+  /// A development server without JWT_SECRET gets a random secret.
   init(_ arguments: Arguments) throws(UsageError) {
     isDevelopment = try arguments.isOn("dev")
     let given = arguments.value("jwt-secret") ?? ""
     let apiKey = arguments.value("api-key")
-    hasKey = !given.isEmpty
+    hasSecret = !given.isEmpty
     // 64 characters: as long as the digest of every algorithm.
-    tokens = try TokenSettings(
-      arguments, secret: hasKey ? given : Base64.encodeURL(Kernel.real.randomBytes(count: 48)))
+    let random = isDevelopment ? Base64.encodeURL(Kernel.real.randomBytes(count: 48)) : nil
+    tokens = try TokenSettings(arguments, secret: hasSecret ? given : random)
+    let keySource = try arguments.keySource()
+    hasKey = !tokens.policy.keys.isEmpty || keySource != nil
     configuration = Configuration(tokenPolicy: tokens.policy)
+    configuration.keySource = keySource
     configuration.apiKey = apiKey
     configuration.stripeSecrets = try arguments.stripeSecrets()
     configuration.explainsRefusals = isDevelopment
@@ -220,6 +229,7 @@ struct ServeSettings {
     configuration.limits.connectRate = try arguments.rate("connect-rate")
     configuration.limits.messageRate = try arguments.rate("message-rate")
     configuration.limits.requestRate = try arguments.rate("request-rate")
+    configuration.limits.badTokenRate = try arguments.rate("bad-token-rate")
     configuration.limits.publishRate = try arguments.rate("publish-rate") ?? .off
   }
 
@@ -243,13 +253,14 @@ struct ServeSettings {
       "rooms-per-user": "\(Limits.standardRoomsPerUser)",
       "connect-rate": "\(Limits.standardConnectRate)",
       "message-rate": "\(Limits.standardMessageRate)",
+      "bad-token-rate": "\(Limits.standardBadTokenRate)",
       "request-rate": "\(Limits.standardRequestRate)", "publish-rate": "\(RateLimit.off)",
       "trusted-proxies": "none",
     ]
     let notes = [
       "cors-origins": "this machine's names", "connections-per-address": "remote clients only",
       "connections-per-user": "remote clients only", "rooms-per-user": "remote clients only",
-      "connect-rate": "remote clients only",
+      "connect-rate": "remote clients only", "bad-token-rate": "remote clients only",
       "message-rate": "remote clients only", "request-rate": "remote clients only",
     ]
     entries = ServeSettings.flags.map { flag in
@@ -258,6 +269,8 @@ struct ServeSettings {
         if flag.name == "socketio-recovery" {
           value = Switch.isOn(value).map { $0 ? "on" : "off" } ?? value.lowercased()
         }
+        // Kinds and ids: the text of the keys has many lines.
+        if flag.name == "jwt-public-key" { value = tokens.publicKeyList }
         return SettingEntry(flag, value, source: source)
       }
       return SettingEntry(
@@ -324,8 +337,20 @@ extension Arguments {
     return secrets
   }
 
+  /// The source of a set of keys; nil if there is none.
+  fileprivate func keySource() throws(UsageError) -> KeySource? {
+    guard let (url, source) = sourced("jwt-jwks-url") else { return nil }
+    guard let keySource = KeySource(url: url, authorities: value("jwt-jwks-ca")) else {
+      throw UsageError(
+        "\(source) must be an https URL, or http to localhost, 127.0.0.1 or [::1], without a user "
+          + "name")
+    }
+    return keySource
+  }
+
   /// The algorithm that signs tokens.
   func signingAlgorithm() throws(UsageError) -> SigningAlgorithm {
+    // guard: secret-algorithm-of-hmac
     try choice("jwt-algorithm", "HS256, HS384 or HS512") { name in
       SigningAlgorithm.ofSecrets.first { $0.rawValue == name }
     } ?? .hs256

@@ -26,7 +26,11 @@ enum TokenCommand {
   @Sendable private static func run(_ arguments: Arguments) throws -> Int32 {
     if let token = arguments.value("check") { return try check(token, arguments) }
     let user = try arguments.required("user")
-    let settings = try settings(arguments)
+    guard let secret = arguments.value("jwt-secret"), !secret.isEmpty else {
+      throw UsageError(
+        "JWT_SECRET is not set; a development server prints the line that sets it")
+    }
+    let settings = try TokenSettings(arguments, secret: secret)
     guard try !arguments.isOn("json") else { throw UsageError("--json needs --check") }
     let scopes = (arguments.value("scope") ?? "").split(whereSeparator: { $0 == "," || $0 == " " })
     let rooms = (arguments.value("rooms") ?? "").split(separator: ",")
@@ -38,14 +42,6 @@ enum TokenCommand {
     return 0
   }
 
-  private static func settings(_ arguments: Arguments) throws(UsageError) -> TokenSettings {
-    guard let secret = arguments.value("jwt-secret"), !secret.isEmpty else {
-      throw UsageError(
-        "JWT_SECRET is not set; a development server prints the line that sets it")
-    }
-    return try TokenSettings(arguments, secret: secret)
-  }
-
   /// Verifies a token as `carillon serve` does with the same settings, and prints the result.
   ///
   /// Returns 0 for a token that is accepted, else 1. A token that is valid, names no user and is
@@ -54,7 +50,14 @@ enum TokenCommand {
     for name in ["user", "scope", "rooms", "ttl"] where arguments.value(name) != nil {
       throw UsageError("--check and --\(name) cannot be used together")
     }
-    let verifier = TokenVerifier(policy: try settings(arguments).policy)
+    let secret = arguments.value("jwt-secret") ?? ""
+    let settings = try TokenSettings(arguments, secret: secret.isEmpty ? nil : secret)
+    guard !settings.policy.keys.isEmpty else {
+      throw UsageError(
+        "JWT_SECRET is not set, nor JWT_PUBLIC_KEY; a development server prints the line that sets "
+          + "the secret")
+    }
+    let verifier = TokenVerifier(policy: settings.policy)
     let token = given == "-" ? Terminal.readInputLine() ?? "" : given
     guard !token.isEmpty else { throw UsageError("--check needs a token") }
     let now = Host.now

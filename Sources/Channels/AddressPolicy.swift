@@ -12,6 +12,7 @@ package import Reactor
 package struct AddressPolicy: Sendable {
   private let allowsPrivateDestinations: Bool
   private let allowed: [AddressRange]
+  private var isLoopbackOnly = false
 
   /// Refuses private and reserved addresses but those in `allowed`, or no address at all.
   package init(allowsPrivateDestinations: Bool = false, allowed: [AddressRange] = []) {
@@ -19,10 +20,20 @@ package struct AddressPolicy: Sendable {
     self.allowed = allowed
   }
 
+  /// Allows the addresses of this machine alone: 127.0.0.0/8 and ::1.
+  package static let loopbackOnly = AddressPolicy(isLoopbackOnly: true)
+
+  private init(isLoopbackOnly: Bool) {
+    self.init(allowsPrivateDestinations: true)
+    self.isLoopbackOnly = isLoopbackOnly
+  }
+
   /// Whether the address may be connected to.
   package func allows(_ address: PeerAddress) -> Bool {
     let bytes = address.allBytes
     guard !bytes.isEmpty else { return false }
+    // guard: plain-http-loopback-address
+    if isLoopbackOnly { return AddressPolicy.isLoopback(bytes) }
     if allowsPrivateDestinations || AddressPolicy.isPublic(bytes) { return true }
     return allowed.contains { $0.contains(address) }
   }
@@ -32,6 +43,14 @@ package struct AddressPolicy: Sendable {
     switch bytes.count {
     case 4: isPublic4(bytes[...])
     case 16: isPublic6(bytes)
+    default: false
+    }
+  }
+
+  private static func isLoopback(_ bytes: [UInt8]) -> Bool {
+    switch bytes.count {
+    case 4: bytes[0] == 127
+    case 16: bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1
     default: false
     }
   }

@@ -6,6 +6,8 @@ package struct OutgoingAnswer: Equatable, Sendable {
   package let status: Int
   /// The delay that `Retry-After` asks for, at most a day; nil without a valid one.
   package let retryAfterSeconds: Int64?
+  /// `max-age` of Cache-Control; nil without one.
+  package let maxAgeSeconds: Int64?
   /// The start of the body, as many bytes as the request keeps.
   package let body: [UInt8]
   /// Whether `body` is the whole body.
@@ -14,10 +16,12 @@ package struct OutgoingAnswer: Equatable, Sendable {
   package let isBodyComplete: Bool
 
   package init(
-    status: Int, retryAfterSeconds: Int64? = nil, body: [UInt8] = [], isBodyComplete: Bool = true
+    status: Int, retryAfterSeconds: Int64? = nil, maxAgeSeconds: Int64? = nil,
+    body: [UInt8] = [], isBodyComplete: Bool = true
   ) {
     self.status = status
     self.retryAfterSeconds = retryAfterSeconds
+    self.maxAgeSeconds = maxAgeSeconds
     self.body = body
     self.isBodyComplete = isBodyComplete
   }

@@ -49,6 +49,7 @@ internal import Reactor
   private var isHeadTooLong = false
   private var hasFinalHead = false
   private var retryAfter: Int64?
+  private var maxAge: Int64?
   private var bodyByteCount = 0
   private var body: [UInt8] = []
 
@@ -216,9 +217,11 @@ internal import Reactor
     if text.isEmpty {
       hasFinalHead = status >= 200
     } else if text.starts(with: Array("HTTP/".utf8)) {
-      retryAfter = nil
+      (retryAfter, maxAge) = (nil, nil)
     } else if let value = RetryAfter.value(ofField: Array(text)) {
       retryAfter = RetryAfter.seconds(value, wallMilliseconds: wallMilliseconds)
+    } else if let seconds = CacheControl.maxAgeSeconds(inLine: Array(text)) {
+      maxAge = seconds
     }
     return true
   }
@@ -246,7 +249,8 @@ internal import Reactor
       let isComplete = result == CURLE_OK && body.count == bodyByteCount
       return .answered(
         OutgoingAnswer(
-          status: status, retryAfterSeconds: retryAfter, body: body, isBodyComplete: isComplete))
+          status: status, retryAfterSeconds: retryAfter, maxAgeSeconds: maxAge, body: body,
+          isBodyComplete: isComplete))
     }
     if hasRefusedAddress && !hasOpened { return .failed(.addressRefused) }
     if isHeadTooLong { return .failed(.headTooLong) }

@@ -7,8 +7,8 @@ internal import Glibc
 ///
 /// Never call it on a shard's thread.
 package enum BlockingFile {
-  /// The text of a file; nil when it cannot be read.
-  package static func read(_ path: String) -> String? {
+  /// The text of a file; nil when it cannot be read, or has more than `bytesLimit` bytes.
+  package static func read(_ path: String, bytesLimit: Int = .max) -> String? {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { _ = close(descriptor) }
@@ -20,6 +20,8 @@ package enum BlockingFile {
       if count == 0 { return String(decoding: text, as: UTF8.self) }
       if count < 0 && errno != EINTR { return nil }
       text.append(contentsOf: piece[..<max(0, count)])
+      // guard: file-bytes
+      guard text.count <= bytesLimit else { return nil }
     }
   }
 

@@ -13,6 +13,8 @@ package enum ServerError: Error, CustomStringConvertible {
   case store(path: String, reason: String, code: Int32?)
   /// Listening on the numeric address failed.
   case listen(host: String, port: UInt16, SystemError)
+  /// The source of keys cannot be used.
+  case keySource(reason: String)
 
   package var description: String {
     switch self {
@@ -20,6 +22,7 @@ package enum ServerError: Error, CustomStringConvertible {
     case .store(let path, let reason, _): "cannot open the store in \(path): \(reason)"
     case .listen(let host, let port, let error):
       "cannot listen on \(host.contains(":") ? "[\(host)]" : host):\(port): \(error.message)"
+    case .keySource(let reason): "JWT_JWKS_URL: \(reason)"
     }
   }
 }
@@ -31,6 +34,7 @@ package final class CarillonServer: Sendable {
 
   let core: ServerCore
   private let threads: [Thread]
+  private let keys: KeySetRefresher?
   /// The port that the server listens on.
   package let port: UInt16
   /// The absolute path of the store's directory; `:memory:` for a temporary store.
@@ -66,7 +70,29 @@ package final class CarillonServer: Sendable {
       configuration: configuration, kernel: kernel, ring: ring, parkers: parkers,
       mailboxes: mailboxes, store: store, webhooks: webhooks, log: log,
       otherFileCount: ProcessResources.openFileCount, timeZones: timeZones)
-    threads = try CarillonServer.startShards(core, sockets)
+    keys = try CarillonServer.startKeys(core)
+    do throws(ServerError) {
+      threads = try CarillonServer.startShards(core, sockets)
+    } catch {
+      keys?.stop()
+      throw error
+    }
+  }
+
+  /// Starts the thread that fetches keys, if there is a source of them.
+  ///
+  /// Before the shards, so that the first request finds the keys if the source answers.
+  private static func startKeys(_ core: ServerCore) throws(ServerError) -> KeySetRefresher? {
+    guard let source = core.configuration.keySource else { return nil }
+    do {
+      let keys = try KeySetRefresher(source, core)
+      try keys.start()
+      return keys
+    } catch {
+      core.webhooks?.stop()
+      core.store.close()
+      throw .keySource(reason: "\(error)")
+    }
   }
 
   /// Opens every shard's listeners, one for each address, all on the port of the first one.
@@ -214,6 +240,7 @@ package final class CarillonServer: Sendable {
   /// Returns when this is done, or at the latest shortly after the configured drain timeout.
   package func stop() {
     for mailbox in core.mailboxes { mailbox.append(.drain) }
+    keys?.stop()
     let kernel = core.kernel
     let limit = core.configuration.limits.drainTimeoutMilliseconds + Drain.stopMilliseconds
     let end = kernel.monotonicMilliseconds + limit

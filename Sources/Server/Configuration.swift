@@ -36,6 +36,8 @@ package struct Configuration: Sendable {
   package var timeZonePath = TimeZoneFiles.standardPath
   /// The rules by which tokens are accepted.
   package var tokenPolicy: TokenPolicy
+  /// The source of further keys; nil: those of `tokenPolicy` are all.
+  package var keySource: KeySource?
   /// The value of `X-API-Key` that makes a caller a publisher.
   ///
   /// Nil: no such key.
@@ -157,6 +159,11 @@ package struct Limits: Sendable {
   ///
   /// It ends no session. Nil: `standardRequestRate`, and those from this machine are not counted.
   package var requestRate: RateLimit?
+  /// Rate of tokens with a wrong signature from one address; past it, no token from that address is
+  /// verified: a request with one is answered 429, and a session with one ends.
+  ///
+  /// Nil: `standardBadTokenRate`, and those from this machine are not counted.
+  package var badTokenRate: RateLimit?
   /// Rate of publish requests with one user's tokens, or with the API key; a request over it is
   /// answered 429.
   ///
@@ -320,6 +327,9 @@ package struct Limits: Sendable {
   /// So a user with all of its 20 connections may load them at once, and then send five requests a
   /// second with each.
   package static let standardRequestRate = RateLimit(perSecond: 100, burst: 500)
+  /// A verification takes 0.1 ms (ES256), so 50 addresses at this rate take a tenth of a processor,
+  /// and their bursts together a fifth of a second.
+  package static let standardBadTokenRate = RateLimit(perSecond: 20, burst: 40)
   /// The most bytes of an `Idempotency-Key`.
   package static let idempotencyKeyBytesLimit = IdempotencyKey.byteCountLimit
 

@@ -26,7 +26,7 @@ package final class SQLiteStore: Store {
   private let checkpointer: Worker<CheckpointRequest>
   private let condition: StoreCondition
   private let checks: StoreCheck
-  private let outboxObserver: Guarded<(@Sendable (OutboxNews) -> Void)?>
+  private let outboxObserver = Guarded<(@Sendable (OutboxNews) -> Void)?>(nil)
   private let kernel: Kernel
   /// Nil once the store is closed.
   private let directory: Guarded<DataDirectory?>
@@ -52,8 +52,6 @@ package final class SQLiteStore: Store {
     }
     let (identity, history, incarnation) = try Self.readHistory(
       writer, hasLostCommit: hasLostCommit, kernel, condition)
-    let outboxObserver = Guarded<(@Sendable (OutboxNews) -> Void)?>(nil)
-    self.outboxObserver = outboxObserver
     apiKeys = try Self.readAPIKeys(writer, condition)
     let journal = try Worker<Submission>(capacity: configuration.queueCapacity, kernel: kernel)
     let loop = try Journal(

@@ -76,8 +76,8 @@ package enum KeyFault: Error, Equatable, Sendable {
     case .certificate:
       "this is a certificate; take its key out: openssl x509 -pubkey -noout -in FILE"
     case .privateKey:
-      "this is a PRIVATE key: keep it with the issuer, replace it if others could read it here, and "
-        + "set the public one: openssl pkey -pubout -in FILE"
+      "this is a PRIVATE key: keep it with the issuer, replace it if others could read it here, "
+        + "and set the public one: openssl pkey -pubout -in FILE"
     case .otherBlock:
       "the PEM block is not a PUBLIC KEY; of an RSA PUBLIC KEY make one: "
         + "openssl rsa -RSAPublicKey_in -pubout -in FILE"

@@ -26,10 +26,10 @@ package struct TokenVerifier: Sendable {
   /// The most rooms that a token may name.
   package static let roomCountLimit = 128
 
-  package private(set) var policy: TokenPolicy
+  package let policy: TokenPolicy
 
-  /// A policy without keys that has no source of keys, or with a leeway that is negative or over a day, is a programming
-  /// error.
+  /// A policy without keys that has no source of keys, or with a leeway that is negative or over a
+  /// day, is a programming error.
   ///
   /// Two keys with the same identifier are allowed: during a rotation both are tried, and so are
   /// all keys without an identifier.

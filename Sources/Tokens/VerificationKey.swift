@@ -67,7 +67,7 @@ package struct VerificationKey: Sendable {
   }
 
   /// Whether it is a secret, not a public key.
-  var isSecret: Bool {
+  package var isSecret: Bool {
     switch material {
     case .hmac: true
     case .publicKey: false

@@ -49,6 +49,10 @@ struct BusConfigurationTests {
   func refusals() {
     let changes: [(String, (inout BusConfiguration) -> Void)] = [
       ("tokenSecret", { $0.tokenSecret = "" }), ("apiKey", { $0.apiKey = "" }),
+      ("tokenSecret", { $0.tokenSecret = nil }),
+      ("tokenPublicKeys", { $0.tokenPublicKeys = "-----BEGIN PRIVATE KEY-----" }),
+      ("tokenKeySetURL", { $0.tokenKeySetURL = "http://login.example/keys" }),
+      ("badTokenRate", { $0.badTokenRate = .init(perSecond: -1) }),
       ("shardCount", { $0.shardCount = 0 }), ("shardCount", { $0.shardCount = 129 }),
       ("dataPath", { $0.dataPath = "" }),
       ("furtherHosts", { $0.furtherHosts = [String](repeating: "127.0.0.1", count: 16) }),
@@ -121,6 +125,29 @@ struct BusConfigurationTests {
     let (engine, usual) = (given.engines[0].settings, EngineSettings())
     #expect(engine.pingIntervalMilliseconds == usual.pingIntervalMilliseconds)
     #expect(engine.pingTimeoutMilliseconds == usual.pingTimeoutMilliseconds)
+  }
+
+  /// Section A.2 of RFC 8037.
+  static let publicKey =
+    #"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#
+
+  @Test("with public keys alone tokens are verified and none is made")
+  func publicKeys() async throws {
+    let configuration = BusConfiguration(dataPath: ":memory:", tokenPublicKeys: Self.publicKey)
+    let server = try configuration.serverConfiguration()
+    #expect(server.tokenPolicy.keys.map(\.algorithm) == [.eddsa])
+    let bus = try startBus {
+      $0.tokenSecret = nil
+      $0.tokenPublicKeys = Self.publicKey
+    }
+    #expect(throws: BusError.self) { try bus.makeToken(for: "alice") }
+    await bus.stop()
+    var both = configuration
+    both.tokenSecret = BusConfiguration.makeSecret()
+    both.tokenKeySetURL = "https://login.example/keys"
+    let mixed = try both.serverConfiguration()
+    #expect(mixed.tokenPolicy.keys.map(\.algorithm) == [.eddsa, .hs256])
+    #expect(mixed.keySource != nil)
   }
 
   @Test("each setting reaches the server")

@@ -1,4 +1,4 @@
-// Which numbers are a public key, and how keys are spelt.
+// Which numbers are a public key, and how keys are spelt (case 46).
 
 import TestSupport
 import Testing

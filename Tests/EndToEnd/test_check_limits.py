@@ -47,6 +47,7 @@ def test_the_text_and_the_json_have_the_same_rows():
         ("--connect-rate", "7/9", "7/9"),
         ("--message-rate", "0", None),
         ("--request-rate", "8/9", "8/9"),
+        ("--bad-token-rate", "6/7", "6/7"),
         ("--publish-rate", "5", "5/5"),
         ("--backlog-bytes", "8192", 8192),
         ("--message-bytes", "125", 125),

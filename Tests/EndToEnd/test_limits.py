@@ -326,6 +326,7 @@ STANDARD = {
     "connect-rate": ("20/100", "remote clients only"),
     "message-rate": ("50/200", "remote clients only"),
     "request-rate": ("100/500", "remote clients only"),
+    "bad-token-rate": ("20/40", "remote clients only"),
     "publish-rate": ("0", None),
 }
 

@@ -328,6 +328,7 @@ def test_no_number_in_a_poll_is_a_trap(server, fresh_user, name):
         ("check", "connect-rate"),
         ("check", "message-rate"),
         ("check", "request-rate"),
+        ("check", "bad-token-rate"),
         ("check", "publish-rate"),
         ("check", "socketio-ping-interval"),
         ("check", "socketio-ping-timeout"),

@@ -1,7 +1,7 @@
 """Guards of public keys and of the signatures that they verify: cases 45, 46 and 48."""
 
 from edits import always, never, replace
-from guard import Guard, unit
+from guard import Guard, unit, wire
 
 GUARDS = [
     Guard(
@@ -150,5 +150,64 @@ GUARDS = [
         "jwk-algorithm-known",
         replace("throw .unknownAlgorithm", "return nil", block=True),
         (unit("KeyDocumentTests/refusedKey"),),
+    ),
+    Guard(
+        46,
+        "a file of keys is read up to a bound",
+        "file-bytes",
+        always(1),
+        (wire("test_public_keys.py", "no_public_key_is_refused"),),
+    ),
+    Guard(
+        45,
+        "the algorithm of the secret is one of HMAC",
+        "secret-algorithm-of-hmac",
+        replace("ofSecrets", "allCases", block=True),
+        (wire("test_public_keys.py", "one_of_hmac"),),
+    ),
+    Guard(
+        48,
+        "a set of keys comes over plain http from this machine only, by its name",
+        "plain-http-loopback-name",
+        always(1),
+        (unit("DownloadURLTests/url"), wire("test_public_keys.py", "not_safe")),
+    ),
+    Guard(
+        48,
+        "a set of keys comes over plain http from this machine only, by its address",
+        "plain-http-loopback-address",
+        always(1),
+        (unit("DownloadURLTests/foreignAddress"),),
+    ),
+    Guard(
+        48,
+        "a fetched document has a bound",
+        "download-bytes",
+        always(1),
+        (wire("test_public_keys.py", "down_or_wrong"),),
+    ),
+    Guard(
+        48,
+        "only an answer with the status 200 is a set of keys",
+        "key-set-status",
+        always(1),
+        (wire("test_public_keys.py", "down_or_wrong"),),
+    ),
+    Guard(
+        48,
+        "unknown keys begin at most one fetch in ten seconds",
+        "unknown-key-fetch-interval",
+        replace("+ Self.unknownKeyMilliseconds", ""),
+        (unit("KeySetScheduleTests/unknownKeys"),),
+    ),
+    Guard(
+        55,
+        "past the rate of wrong signatures no token of the address is verified",
+        "bad-token-rate",
+        never(1),
+        (
+            unit("BadTokenRateTests/rate"),
+            wire("test_key_flood.py", "fifty_addresses"),
+        ),
     ),
 ]

@@ -159,7 +159,7 @@ struct LimitTableTests {
   func settingsOfArticle() throws {
     let lines = try Self.readArticle().split(separator: "\n")
     let entries = Self.entries().filter { $0.flag != nil }
-    #expect(entries.count == 12)
+    #expect(entries.count == 13)
     for entry in entries {
       let flag = try #require(entry.flag)
       let row = try #require(lines.first { $0.hasPrefix("| `--\(flag)` | ") }, "--\(flag)")

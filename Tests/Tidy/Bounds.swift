@@ -43,7 +43,7 @@ enum Bounds {
       [
         "Limits.connectionsPerAddressLimit", "Limits.sessionsPerUserLimit",
         "Limits.connectRate", "Limits.messageRate", "Limits.publishRate", "Limits.requestRate",
-        "Limits.roomsPerUserLimit",
+        "Limits.roomsPerUserLimit", "Limits.badTokenRate",
       ]
     ),
     (
@@ -110,7 +110,9 @@ enum Bounds {
         "LogScan.frameHeaderByteCount", "UserRow.columnCount", "PreferencesCache.entryByteCount",
         "NumericDate.latestSeconds", "QuietHours.minutesPerDay", "RecoveryID.byteCount",
         "RecoveryID.textCount", "RFC3339.earliestMilliseconds", "RFC3339.latestMilliseconds",
-        "RFC3339.millisecondsPerDay", "StoredNumber.countLimit", "RunningTime.startLimit",
+        "PublicKeyNumbers.exponentByteCount", "SubjectPublicKeyInfo.bytesLimit",
+        "CacheControl.longestSeconds", "RFC3339.millisecondsPerDay", "StoredNumber.countLimit",
+        "RunningTime.startLimit",
         "Sources/Reactor/RandomName.swift 252", "Sources/Storage/LogScan.swift 65_536",
         "Sources/Wire/WebSocket/FrameHeader.swift 125",
         "Sources/Wire/WebSocket/WebSocketFrame.swift 125",

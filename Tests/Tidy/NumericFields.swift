@@ -59,6 +59,7 @@ enum NumericFields {
       "Wire/WebSocket/WebSocketFrame.swift parseClose", "Wire/WebSocket/WebSocketFrame",
       "closeCodes"),
     hunted("Tokens/NumericDate.swift seconds", "Tokens/Time", "unreadable"),
+    hunted("Channels/CacheControl.swift maxAgeSeconds", "Channels/DownloadURL", "anyMaxAge"),
     hunted("Tokens/NumericDate.swift isMilliseconds", "Tokens/Diagnosis", "time"),
     hunted("Notifications/NotificationID.swift init", "Notifications/Value", "invalid"),
     hunted("Notifications/NotificationID.swift hexValue", "Notifications/Value", "invalid"),

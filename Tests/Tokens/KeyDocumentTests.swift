@@ -1,4 +1,4 @@
-// Texts of public keys: PEM, JWK and sets, and which of them are refused with which reason.
+// Texts of public keys: PEM, JWK and sets, and the reasons for which they are refused (case 46).
 
 import Cryptography
 import TestSupport
@@ -204,7 +204,8 @@ struct KeyDocumentTests {
   @Test("members that are not known are ignored, and the usual ones are read")
   func members() throws {
     let more =
-      #""kid":"a\u0062","use":"sig","key_ops":["sign","verify"],"x5c":["!"],"x5u":"file:///","ext":1"#
+      #""kid":"a\u0062","use":"sig","key_ops":["sign","verify"],"x5c":["!"],"#
+      + #""x5u":"file:///","ext":1"#
     for key in TestKey.all {
       let keys = try KeyDocument.parse(" " + key.jwk(more))
       #expect(keys.map(\.identifier) == ["ab"])

@@ -70,9 +70,9 @@ final class APIKeys: ShardComponent {
   /// Replaces the keys; returns the streams of keys, each with the new end of its use.
   func replace(_ ring: KeyRing) -> [(id: ConnectionID, end: Int64?)] {
     self.ring = ring
-    // guard: uses-of-known-keys-only
     seen = seen.filter { ring[$0.key] != nil }
     written = written.filter { ring[$0.key] != nil }
+    // guard: uses-of-known-keys-only
     unwritten = unwritten.filter { ring[$0.key] != nil }
     forgetEndedStreams()
     return streams.map { ($0.key, end(of: $0.value)) }

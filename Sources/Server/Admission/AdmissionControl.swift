@@ -240,6 +240,18 @@ final class AdmissionControl: ShardComponent {
     core.quotas.request(by: user, isLocal: isLocal(slot), at: now.nanosecondsOfMilliseconds)
   }
 
+  /// The nanoseconds until a token from the address of `slot` is verified; nil if it is now.
+  func badTokenWait(at slot: UInt32) -> UInt64? {
+    core.quotas.badTokenWait(
+      of: table[slot].peer, isLocal: isLocal(slot), at: now.nanosecondsOfMilliseconds)
+  }
+
+  /// Counts a token with a wrong signature for the address of `slot`.
+  func countBadToken(at slot: UInt32) {
+    core.quotas.countBadToken(
+      of: table[slot].peer, isLocal: isLocal(slot), at: now.nanosecondsOfMilliseconds)
+  }
+
   // MARK: Forwarding
 
   /// Logs once that a proxy is not trusted.

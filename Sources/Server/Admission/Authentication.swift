@@ -6,6 +6,7 @@
 // one is an error and no other place is tried, because the client might otherwise act for another
 // user than the one that it names.
 
+internal import Broadcast
 internal import Cryptography
 internal import Notifications
 internal import Reactor
@@ -109,6 +110,9 @@ enum AuthenticationFailure: Error {
   /// The token is valid for another user than that of the session.
   case otherUser
   case noUser(TokenReason?)
+  /// Too many tokens with a wrong signature came from the address: this one was not verified, and
+  /// the next one is after so many nanoseconds.
+  case tooManyBadTokens(wait: UInt64)
 }
 
 /// The reason why a request has no credential.
@@ -122,16 +126,44 @@ enum MissingCredential {
 
 /// Identifies callers for a shard.
 ///
-/// Invariant: it keeps nothing between two requests. A token is never logged.
+/// Invariant: between two requests it keeps the keys and the time of a signal, nothing of a caller.
+/// A token is never logged.
 final class Authenticator: ShardComponent {
   let context: ShardContext
   private let log: ConnectionLog
   private let apiKeys: APIKeys
+  private let admission: AdmissionControl
+  /// The rules with the newest keys: the shard's own copy, so that no request takes a lock.
+  private(set) var verifier: TokenVerifier
+  /// Monotonic milliseconds from which on an unknown key is reported again.
+  private var nextUnknownKeyReport: UInt64 = 0
+  static let unknownKeyReportMilliseconds: UInt64 = 1_000
 
-  init(_ context: ShardContext, _ log: ConnectionLog, _ apiKeys: APIKeys) {
+  init(
+    _ context: ShardContext, _ log: ConnectionLog, _ apiKeys: APIKeys, _ admission: AdmissionControl
+  ) {
     self.context = context
     self.log = log
     self.apiKeys = apiKeys
+    self.admission = admission
+    verifier = Authenticator.verifier(context.core)
+  }
+
+  private static func verifier(_ core: ServerCore) -> TokenVerifier {
+    var policy = core.configuration.tokenPolicy
+    policy.hasKeySource = core.configuration.keySource != nil
+    policy.keys += core.fetchedKeys.withLock { $0 }
+    return TokenVerifier(policy: policy)
+  }
+
+  /// Takes the newest set of fetched keys.
+  func takeKeys() { verifier = Authenticator.verifier(core) }
+
+  /// Reports to the source of keys that a token names a key that is not there.
+  private func reportUnknownKey() {
+    guard verifier.policy.hasKeySource, now >= nextUnknownKeyReport else { return }
+    nextUnknownKeyReport = now + Authenticator.unknownKeyReportMilliseconds
+    core.unknownKeyReporter.withLock { $0 }?()
   }
 
   /// The token of a request: from the header, else the query, else `subprotocolToken`.
@@ -218,12 +250,21 @@ final class Authenticator: ShardComponent {
   /// The reason of a refusal is worked out only for a development server or for a debug line that
   /// is written, so that the time of a refusal otherwise depends on the verification alone.
   func caller(of token: String, at slot: UInt32) throws(AuthenticationFailure) -> Caller {
+    // Before any verification: a signature costs a hundred times as much as an HMAC, and anyone can
+    // send wrong ones.
+    // guard: bad-token-rate
+    if let wait = admission.badTokenWait(at: slot) {
+      metrics.add(.tokensRefusedByRate)
+      log.refusedCredential("too many tokens with a wrong signature from its address", at: slot)
+      throw .tooManyBadTokens(wait: wait)
+    }
     let claims: Claims
     let second = wall / 1_000
     do throws(TokenError) {
-      claims = try core.verifier.verify(token, nowSeconds: second)
+      claims = try verifier.verify(token, nowSeconds: second)
     } catch {
-      let verifier = core.verifier
+      if error == .badSignature { admission.countBadToken(at: slot) }
+      if error == .unknownKey { reportUnknownKey() }
       // guard: refused-token-logged
       log.refusedCredential(
         verifier.reason(forRefusing: token, nowSeconds: second)?.text ?? "", at: slot)
@@ -232,8 +273,7 @@ final class Authenticator: ShardComponent {
     }
     return Caller(
       identity: Caller.Identity(claims), isPublisher: claims.isPublisher,
-      isAdmin: claims.isAdmin, end: core.verifier.endSeconds(of: claims) ?? .max,
-      rooms: claims.rooms)
+      isAdmin: claims.isAdmin, end: verifier.endSeconds(of: claims) ?? .max, rooms: claims.rooms)
   }
 
   /// Authenticates a caller that must be a user.
@@ -258,7 +298,6 @@ final class Authenticator: ShardComponent {
   /// The failure of a caller without a user: by its token, or else by a key.
   func noUser(_ token: String?, at slot: UInt32) -> AuthenticationFailure {
     guard let token else { return .noUser(nil) }
-    let verifier = core.verifier
     log.refusedCredential(verifier.reason(forNoUserIn: token).text, at: slot)
     guard core.configuration.explainsRefusals else { return .noUser(nil) }
     return .noUser(verifier.reason(forNoUserIn: token))
@@ -284,6 +323,8 @@ final class Authenticator: ShardComponent {
     case .wrongKey: return ("X-API-Key is not CARILLON_API_KEY", nil)
     case .refusedKey(let refusal): return ("X-API-Key: \(refusal.text)", nil)
     case .otherUser: return ("the token is another user's", nil)
+    case .tooManyBadTokens:
+      return ("too many tokens with a wrong signature came from this address", nil)
     case .invalid(.expired, nil): return ("the token has expired meanwhile", nil)
     case .invalid(_, let reason): return reason.map { ($0.text, $0.remedy) }
     case .noUser(let reason):

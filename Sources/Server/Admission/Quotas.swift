@@ -66,13 +66,16 @@ struct QuotaTable {
   private var attempts: BucketTable<AddressKey>
   private var publishes: BucketTable<TextKey>
   private var requests: BucketTable<TextKey>
+  private var badTokens: BucketTable<AddressKey>
 
   init(
-    connectRate: RateLimit, publishRate: RateLimit, requestRate: RateLimit = .off, capacity: Int
+    connectRate: RateLimit, publishRate: RateLimit, requestRate: RateLimit = .off,
+    badTokenRate: RateLimit = .off, capacity: Int
   ) {
     attempts = BucketTable(limit: connectRate, capacity: capacity)
     publishes = BucketTable(limit: publishRate, capacity: capacity)
     requests = BucketTable(limit: requestRate, capacity: capacity)
+    badTokens = BucketTable(limit: badTokenRate, capacity: capacity)
   }
 
   /// The number of addresses and users with a count, and of buckets that are not full.
@@ -80,9 +83,10 @@ struct QuotaTable {
     attempts.forgetFull(at: now)
     publishes.forgetFull(at: now)
     requests.forgetFull(at: now)
+    badTokens.forgetFull(at: now)
     return QuotaSizes(
       addresses: connections.count, users: sessions.count,
-      buckets: attempts.count + publishes.count + requests.count)
+      buckets: attempts.count + publishes.count + requests.count + badTokens.count)
   }
 
   mutating func attempt(_ address: AddressKey, at now: UInt64) -> UInt64? {
@@ -95,6 +99,14 @@ struct QuotaTable {
 
   mutating func request(by user: TextKey, at now: UInt64) -> UInt64? {
     requests.take(user, at: now)
+  }
+
+  func badTokenWait(_ address: AddressKey, at now: UInt64) -> UInt64? {
+    badTokens.wait(address, at: now)
+  }
+
+  mutating func countBadToken(_ address: AddressKey, at now: UInt64) {
+    _ = badTokens.take(address, at: now)
   }
 
   /// Counts a connection; false when the address already has `limit` of them.
@@ -184,7 +196,9 @@ final class Quotas: Sendable {
   let publishRate: RateLimit
   /// The rate at which one user may send requests.
   let requestRate: RateLimit
-  private let countsLoopback: (attempts: Bool, messages: Bool, requests: Bool)
+  /// The rate at which one address may present tokens with a wrong signature.
+  let badTokenRate: RateLimit
+  private let countsLoopback: (attempts: Bool, messages: Bool, requests: Bool, badTokens: Bool)
   private let table: Guarded<QuotaTable>
 
   init(_ limits: Limits) {
@@ -198,14 +212,15 @@ final class Quotas: Sendable {
     messageRate = limits.messageRate ?? Limits.standardMessageRate
     publishRate = limits.publishRate
     requestRate = limits.requestRate ?? Limits.standardRequestRate
+    badTokenRate = limits.badTokenRate ?? Limits.standardBadTokenRate
     countsLoopback = (
       attempts: limits.connectRate != nil, messages: limits.messageRate != nil,
-      requests: limits.requestRate != nil
+      requests: limits.requestRate != nil, badTokens: limits.badTokenRate != nil
     )
     table = Guarded(
       QuotaTable(
         connectRate: connectRate, publishRate: publishRate, requestRate: requestRate,
-        capacity: limits.rateBucketCountLimit))
+        badTokenRate: badTokenRate, capacity: limits.rateBucketCountLimit))
   }
 
   /// Admits a connection from that address, or throws the reason for refusing it.
@@ -272,6 +287,24 @@ final class Quotas: Sendable {
     guard !requestRate.isOff, countsLoopback.requests || !isLocal else { return nil }
     let user = TextKey(user)
     return table.withLock { $0.request(by: user, at: now) }
+  }
+
+  /// The nanoseconds until a token of that address is verified; nil if it is verified now.
+  func badTokenWait(of peer: PeerAddress, isLocal: Bool, at now: UInt64) -> UInt64? {
+    guard countsBadTokens(isLocal: isLocal) else { return nil }
+    let address = AddressKey(peer)
+    return table.withLock { $0.badTokenWait(address, at: now) }
+  }
+
+  /// Counts a token with a wrong signature.
+  func countBadToken(of peer: PeerAddress, isLocal: Bool, at now: UInt64) {
+    guard countsBadTokens(isLocal: isLocal) else { return }
+    let address = AddressKey(peer)
+    table.withLock { $0.countBadToken(address, at: now) }
+  }
+
+  private func countsBadTokens(isLocal: Bool) -> Bool {
+    !badTokenRate.isOff && (countsLoopback.badTokens || !isLocal)
   }
 
   /// Whether messages are counted, those of this machine or those of others.

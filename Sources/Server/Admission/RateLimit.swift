@@ -156,6 +156,16 @@ struct BucketTable<Key: Hashable & Sendable> {
     return wait
   }
 
+  /// The nanoseconds until the caller has a token; nil if it has one.
+  ///
+  /// It takes none.
+  func wait(_ key: Key, at now: UInt64) -> UInt64? {
+    if limit.isOff { return nil }
+    // A caller without a bucket has a full one while there is room for it.
+    var bucket = buckets[key] ?? (buckets.count < capacity ? TokenBucket() : shared)
+    return bucket.take(limit, at: now)
+  }
+
   /// Removes the caller's bucket if it is full.
   mutating func forget(_ key: Key, at now: UInt64) {
     if let bucket = buckets[key], bucket.isFull(at: now) { buckets[key] = nil }

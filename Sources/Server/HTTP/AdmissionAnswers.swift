@@ -48,6 +48,14 @@ extension Answer {
       afterSeconds: wholeSeconds(wait))
   }
 
+  /// The answer to an address with too many wrong tokens, with the nanoseconds to wait.
+  static func tooManyBadTokens(wait: UInt64, by quotas: Quotas) -> Answer {
+    .tooMany(
+      "rate_limited",
+      "an address presents at most \(quotas.badTokenRate.perSecond) wrong tokens a second",
+      afterSeconds: wholeSeconds(wait))
+  }
+
   /// The time in whole seconds, rounded up; at least 1, since a refusal always asks for a wait.
   static func wholeSeconds(_ nanoseconds: UInt64) -> UInt64 {
     // guard: retry-after-rounds-up

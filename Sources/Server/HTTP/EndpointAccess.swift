@@ -156,19 +156,23 @@ final class EndpointAccess: ShardComponent {
     return needed + ", except for a direct request from this machine to localhost"
   }
 
-  /// The answer 401 to a failed authentication.
+  /// The answer to a failed authentication: 401, or 429 to an address with too many wrong tokens.
   func refusal(
     of failure: AuthenticationFailure, missing: String, invalid: String
   ) -> Refusal {
-    let message =
-      switch failure {
-      case .missing: missing
-      case .invalid(.expired, _): "the token has expired"
-      // A caller with the right secret may know that it has ended.
-      case .refusedKey(.expired): KeyRefusal.expired.text
-      case .refusedKey(.revoked): KeyRefusal.revoked.text
-      case .invalid, .wrongKey, .refusedKey(.unknown), .noUser, .otherUser: invalid
-      }
+    let message: String
+    switch failure {
+    case .missing: message = missing
+    case .invalid(.expired, _): message = "the token has expired"
+    // A caller with the right secret may know that it has ended.
+    case .refusedKey(.expired): message = KeyRefusal.expired.text
+    case .refusedKey(.revoked): message = KeyRefusal.revoked.text
+    case .invalid, .wrongKey, .refusedKey(.unknown), .noUser, .otherUser: message = invalid
+    case .tooManyBadTokens(let wait):
+      var refusal = Refusal(.tooManyBadTokens(wait: wait, by: core.quotas))
+      refusal.isHeld = true
+      return refusal
+    }
     return Refusal(
       .failure(401, "unauthorized", authenticator.explain(failure, message)).with(
         "WWW-Authenticate", "Bearer"))

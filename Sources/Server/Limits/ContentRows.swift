@@ -153,6 +153,51 @@ extension LimitRows {
     add("scopes and roles, or audiences", TokenVerifier.nameCountLimit, .count, "answered 401")
     add("rooms", TokenVerifier.roomCountLimit, .count, "answered 401")
     add("user id", UserIDs.byteCountLimit, .bytes, "answered 401")
+    add(
+      "tokens of an address with a wrong signature", \Quotas.badTokenRate, flag: "bad-token-rate",
+      "no token of the address is verified: 429, or the session ends; a default does not count "
+        + "this machine's own")
+    add(
+      "text of public keys", KeyDocument.bytesLimit, .bytes,
+      "the server does not start, or keeps the keys that it has")
+    add(
+      "public keys of a text", KeyDocument.keyCountLimit, .count,
+      "the server does not start, or keeps the keys that it has")
+    add(
+      "public keys of one algorithm and id", KeyDocument.alikeCountLimit, .count,
+      "the server does not start, or keeps the keys that it has")
+    add("URL of a set of keys", Destination.bytesLimit, .bytes, "the server does not start")
+    add(
+      "time for a fetch of a set of keys", KeySetRefresher.fetchMilliseconds, .milliseconds,
+      "the keys that are there stay in use")
+    add(
+      "time for which a start waits for a set of keys", KeySetRefresher.startMilliseconds,
+      .milliseconds,
+      "the server starts without it")
+    add(
+      "time of a set of keys without max-age", KeySetSchedule.standardLifetimeSeconds, .seconds,
+      "the set is fetched again, after four fifths of it")
+    add(
+      "shortest time of a set of keys", KeySetSchedule.shortestLifetimeSeconds, .seconds,
+      "a shorter max-age counts as this")
+    add(
+      "longest time of a set of keys", KeySetSchedule.longestLifetimeSeconds, .seconds,
+      "a longer max-age counts as this")
+    add(
+      "time between fetches for unknown keys", KeySetSchedule.unknownKeyMilliseconds, .milliseconds,
+      "a further one waits; its tokens are answered 401")
+    add(
+      "time between reports of unknown keys, of a shard",
+      Authenticator.unknownKeyReportMilliseconds, .milliseconds,
+      "a further one is not reported")
+    add(
+      "time after a first failed fetch of keys", KeySetSchedule.firstRetryMilliseconds,
+      .milliseconds,
+      "the set is fetched again; doubles with each failure")
+    add(
+      "longest time after a failed fetch of keys", KeySetSchedule.longestRetryMilliseconds,
+      .milliseconds,
+      "the set is fetched again")
     addLeeway(
       "tolerated difference of clocks", flag: "jwt-leeway", "the token is expired or not yet valid")
     add(

@@ -24,6 +24,7 @@ enum Counter: Int, CaseIterable {
   case storeTimeouts, pagesRefused
   case keysRefusedUnknown, keysRefusedExpired, keysRefusedRevoked, keysRefusedVerb
   case keysRefusedType
+  case tokensRefusedByRate, keySetsFetched, keySetFailures
 
   /// The name of the series, without its prefix.
   var name: String {
@@ -78,6 +79,9 @@ enum Counter: Int, CaseIterable {
     case .keysRefusedRevoked: "keys_refused_revoked_total"
     case .keysRefusedVerb: "keys_refused_verb_total"
     case .keysRefusedType: "keys_refused_type_total"
+    case .tokensRefusedByRate: "tokens_refused_rate_total"
+    case .keySetsFetched: "key_sets_fetched_total"
+    case .keySetFailures: "key_set_failures_total"
     }
   }
 }

@@ -58,6 +58,8 @@ final class Sessions: ShardComponent {
         case .missing: (missing, "missing authentication token")
         case .invalid, .wrongKey, .refusedKey, .otherUser: (invalid, Sessions.invalidToken)
         case .noUser: (noUser, "invalid token payload")
+        // Not reached: such an upgrade is answered 429.
+        case .tooManyBadTokens: (1013, "too many wrong tokens")
         }
       life.close(slot, code: code, reason: closeReason(reason, failure))
     case (.failure, .firstMessage):

@@ -65,6 +65,10 @@ enum ShardMessage: Sendable {
   case apiKeys(KeyRing, taken: @Sendable () -> Void)
   /// A key was used in that minute; sent to the first shard.
   case keyUsed(APIKeyID, at: Int64)
+  /// The set of fetched keys has changed.
+  case keysChanged
+  /// The set of keys could not be fetched.
+  case keysNotFetched
   /// Begin the drain.
   case drain
   /// The drain is over and the store is closed: end the thread.
@@ -75,7 +79,10 @@ enum ShardMessage: Sendable {
 final class ServerCore: Sendable {
   let configuration: Configuration
   let kernel: Kernel
-  let verifier: TokenVerifier
+  /// The keys of the newest fetched set; each shard copies them when it gets `keysChanged`.
+  let fetchedKeys = Guarded<[VerificationKey]>([])
+  /// Wakes the thread that fetches keys; nil without a source of keys.
+  let unknownKeyReporter = Guarded<(@Sendable () -> Void)?>(nil)
   let origins: OriginPolicy
   let proxies: TrustedProxies
   /// The same on any shard.
@@ -123,7 +130,6 @@ final class ServerCore: Sendable {
     firstOffset = store.lastOffset
     firstKeys = KeyRing(store.apiKeys)
     self.log = log
-    verifier = TokenVerifier(policy: configuration.tokenPolicy)
     quotas = Quotas(configuration.limits)
     fileBudget = FileBudget(
       configuration.limits, limit: kernel.openFilesLimit, otherCount: otherFileCount)

@@ -81,7 +81,7 @@ final class Shard: ShardComponent {
     idle = IdleConnections(context, connections)
     admission = AdmissionControl(context, idle)
     apiKeys = APIKeys(context)
-    authenticator = Authenticator(context, connectionLog, apiKeys)
+    authenticator = Authenticator(context, connectionLog, apiKeys, admission)
     migration = Migration(context, connections, admission)
     pages = PageMemory(context, admission)
     storeReads = StoreReads(context, pages)
@@ -248,10 +248,7 @@ final class Shard: ShardComponent {
       if let query = shardQueries.take(answer, of: number) { respond(query) }
       for query in shardQueries.startNext() { respond(query) }
     case .outsideQuery(let question, let done):
-      guard let refused = shardQueries.begin(question, for: .outside(done), of: nil) else {
-        return done(.failure(.busy))
-      }
-      for query in refused { respond(query) }
+      begin(question, done)
     case .relayed(let outcome, let count, let byteCount):
       http.endRelay(byteCount: byteCount)
       if case .published = outcome {
@@ -280,11 +277,26 @@ final class Shard: ShardComponent {
       taken()
     case .keyUsed(let id, let minute):
       apiKeys.take(useOf: id, at: minute)
+    case .keysChanged:
+      authenticator.takeKeys()
+      if index == 0 { metrics.add(.keySetsFetched) }
+    case .keysNotFetched:
+      metrics.add(.keySetFailures)
     case .drain:
       drain.begin()
     case .stop:
       context.stop()
     }
+  }
+
+  /// Begins a query of a caller outside the shards' threads.
+  private func begin(
+    _ question: ShardQueryRequest, _ done: @escaping @Sendable (ShardQueryResult) -> Void
+  ) {
+    guard let refused = shardQueries.begin(question, for: .outside(done), of: nil) else {
+      return done(.failure(.busy))
+    }
+    for query in refused { respond(query) }
   }
 
   private func runTimers() {

@@ -132,7 +132,7 @@ final class WebSocketUpgrade: ShardComponent {
   /// Whether a client that failed to authenticate is refused before the upgrade.
   private func isRefused(_ failure: AuthenticationFailure, by admission: Admission) -> Bool {
     switch (admission, failure) {
-    case (.refusedBeforeUpgrade, _): true
+    case (.refusedBeforeUpgrade, _), (_, .tooManyBadTokens): true
     case (.firstMessage, .missing), (.closedAfterUpgrade, _): false
     case (.firstMessage, .invalid), (.firstMessage, .wrongKey), (.firstMessage, .refusedKey),
       (.firstMessage, .noUser), (.firstMessage, .otherUser):

@@ -191,7 +191,7 @@ extension Endpoints {
   /// When the caller's token or key expires, in seconds since 1970; nil: never.
   private static func expirySeconds(of caller: Caller, on shard: Shard) -> Int64? {
     if case .key = caller.identity { return caller.end == .max ? nil : caller.end }
-    return shard.core.verifier.expirySeconds(endingAt: caller.end)
+    return shard.authenticator.verifier.expirySeconds(endingAt: caller.end)
   }
 
   @Sendable
