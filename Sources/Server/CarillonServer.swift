@@ -58,11 +58,11 @@ package final class CarillonServer: Sendable {
       capacity: configuration.limits.ringCapacity, parkers: parkers)
     let log = Log(level: configuration.logLevel)
     let timeZones = TimeZoneFiles.table(in: configuration.timeZonePath)
+    let store = try CarillonServer.open(configuration, ring, kernel, log, timeZones)
     if timeZones.count == 0 {
       // guard: missing-zones-reported
       log.write(.warning, at: kernel.wallMilliseconds, TimeZoneFiles.absence)
     }
-    let store = try CarillonServer.open(configuration, ring, kernel, log, timeZones)
     dataPath = store.path
     let mailboxes = parkers.map { Mailbox<ShardMessage>(capacity: .max, parker: $0) }
     let webhooks = try CarillonServer.startWebhooks(store, configuration, kernel, log, mailboxes)

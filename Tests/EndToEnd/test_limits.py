@@ -341,7 +341,9 @@ def settings(*flags, environment=None):
 def test_check_shows_each_limit_and_its_source():
     shown = settings()
     assert {name: (shown[name]["value"], shown[name].get("note")) for name in STANDARD} == STANDARD
-    for name, value in zip(STANDARD, [7, 0, "replace", 50, "5/9", "5", "8/9", "0"], strict=True):
+    for name, value in zip(
+        STANDARD, [7, 0, "replace", 50, "5/9", "5", "8/9", "6/7", "0"], strict=True
+    ):
         assert settings(f"--{name}", str(value))[name] == {"value": value, "source": f"--{name}"}
         variable = "CARILLON_" + name.upper().replace("-", "_")
         by_environment = settings(environment={variable: str(value)})[name]

@@ -11,6 +11,7 @@ from harness.server import BINARY, SECRET, clean_environment, run_carillon
 BOOLEANS = {
     "dev": "CARILLON_DEV",
     "pin": "CARILLON_PIN",
+    "allow-private-destinations": "CARILLON_ALLOW_PRIVATE_DESTINATIONS",
     "jwt-require-exp": "JWT_REQUIRE_EXP",
 }
 SPELLINGS = {
