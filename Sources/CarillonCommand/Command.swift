@@ -178,7 +178,7 @@ enum Program {
     for flag in command.flags {
       let name =
         flag.isSecret ? flag.environment[0] : "--\(flag.name)" + (flag.value.map { " \($0)" } ?? "")
-      text += "\n  \(padded(name, 26)) \(flag.help)"
+      text += "\n  \(padded(name + " ", 26)) \(flag.help)"
       if !flag.environment.isEmpty, !flag.isSecret {
         text += " [\(flag.environment.joined(separator: ", "))]"
       }

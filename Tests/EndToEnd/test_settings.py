@@ -68,7 +68,7 @@ def test_an_empty_variable_is_not_set():
     shown = settings(**dict.fromkeys(BOOLEANS.values(), ""))
     sources = {shown[flag]["source"] for flag in BOOLEANS}
     assert sources == {"default"}
-    assert [shown[flag]["value"] for flag in BOOLEANS] == [False, False, True]
+    assert [shown[flag]["value"] for flag in BOOLEANS] == [False, False, False, True]
 
 
 @pytest.mark.parametrize("value", ["off", "false", "no", "0"])
