@@ -44,6 +44,10 @@ final class WebhookLane {
   private var active: Set<Int64> = []
   /// Retries among them.
   private var activeRetryCount = 0
+  /// Deliveries whose results were saved since the page of retries was asked for.
+  private var settledMeanwhile: Set<Int64> = []
+  /// Whether the store has more due retries than those that are under way.
+  private var isWaitingForRetries = false
 
   /// Rises whenever the queued deliveries are dropped.
   private(set) var generation = 0
@@ -68,19 +72,20 @@ final class WebhookLane {
     endpoint.isEnabled && mayHaveFirst && !isReadingFirst && queuedCount <= limits.pageRows / 2
   }
 
-  /// Whether a page of retries is due: after the results of the last one are saved, because until
-  /// then the store has the same rows.
-  func wantsRetries(at now: Int64) -> Bool {
-    guard endpoint.isEnabled, !isReadingRetries, activeRetryCount == 0, let nextRetryAt else {
-      return false
-    }
-    return nextRetryAt <= now
+  /// Whether a page of retries is due.
+  func wantsRetries(at now: Int64) -> Bool { readsRetriesAt.map { $0 <= now } ?? false }
+
+  /// When a page of retries is due; nil while none is, whatever the time.
+  var readsRetriesAt: Int64? {
+    guard endpoint.isEnabled, !isReadingRetries, retries.isEmpty else { return nil }
+    return nextRetryAt
   }
 
   /// Begins to read retries: those that are noted from now on may be missing in the page.
   func beginRetries() {
     isReadingRetries = true
     nextRetryAt = nil
+    settledMeanwhile = []
   }
 
   // MARK: Reading
@@ -103,10 +108,22 @@ final class WebhookLane {
 
   /// Takes a page of retries.
   func takeRetries(_ due: DueDeliveries) {
-    for delivery in due.rows where active.insert(delivery.sequence).inserted {
+    var count = 0
+    for delivery in due.rows {
+      // The page may be older than the result of its last attempt.
+      // guard: retry-settled-meanwhile
+      if settledMeanwhile.contains(delivery.sequence) { continue }
+      guard active.insert(delivery.sequence).inserted else { continue }
       retries.append(delivery)
-      activeRetryCount += 1
+      count += 1
     }
+    activeRetryCount += count
+    settledMeanwhile = []
+    if let next = due.nextRetryAt { retry(at: next) }
+    guard due.hasMore else { return }
+    // A page of retries that are all under way would be read again and again.
+    // guard: no-spin-for-retries-in-flight
+    if count > 0 { retry(at: 0) } else { isWaitingForRetries = true }
   }
 
   // MARK: Attempting
@@ -154,7 +171,12 @@ final class WebhookLane {
   /// Forgets a delivery whose result is in the store.
   func settled(_ sequence: Int64, isRetry: Bool) {
     active.remove(sequence)
-    if isRetry { activeRetryCount -= 1 }
+    if isReadingRetries { settledMeanwhile.insert(sequence) }
+    guard isRetry else { return }
+    activeRetryCount -= 1
+    guard isWaitingForRetries else { return }
+    isWaitingForRetries = false
+    retry(at: 0)
   }
 
   /// Notes that a retry will be due at that time.

@@ -262,8 +262,8 @@ final class WebhookLoop {
       milliseconds = min(Self.waitMilliseconds, Int64(pausedUntil - monotonic))
     }
     guard let http else {
-      // Without an endpoint there is nothing but messages.
-      return inbox.wait(milliseconds: -1)
+      // Without an endpoint there is nothing but messages, and a read that failed.
+      return inbox.wait(milliseconds: monotonic < pausedUntil ? Int32(milliseconds) : -1)
     }
     for result in http.wait(milliseconds: Int32(milliseconds)) {
       guard let flight = flights.removeValue(forKey: result.id) else { continue }

@@ -141,16 +141,14 @@ final class WebhookQueue {
       lane.mayHaveFirst = due.hasMore || read.newsCount != newsCount
     case .retries:
       lane.takeRetries(due)
-      if due.hasMore { lane.retry(at: 0) }
-      if let next = due.nextRetryAt { lane.retry(at: next) }
     }
     lane.checkInvariants()
   }
 
-  /// When a read will be due without news; nil when none will.
+  /// When a read will be due without a message or the end of an attempt; nil when none will.
   var nextRetryAt: Int64? {
-    lanes.values.lazy.filter { $0.endpoint.isEnabled && !$0.isReadingRetries }
-      .compactMap(\.nextRetryAt).min()
+    guard unsettledCount < limits.unsettledRows else { return nil }
+    return lanes.values.lazy.compactMap(\.readsRetriesAt).min()
   }
 
   // MARK: Attempting

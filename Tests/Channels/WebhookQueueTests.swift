@@ -176,6 +176,65 @@ struct WebhookQueueTests {
     #expect(fixture.queue.nextRetryAt == nil)
   }
 
+  @Test("a retry that stalls delays no other retry, and no page of retries in flight is read again")
+  func retriesInFlight() throws {
+    var limits = WebhookLimits()
+    limits.pageRows = 4
+    let fixture = try QueueFixture(limits: limits)
+    for user in ["a", "b", "c"] { fixture.publish(user) }
+    let attempts = fixture.begin()
+    fixture.fail(attempts[0])
+    fixture.save()
+    fixture.now += 5_000
+    let stalled = fixture.begin()
+    #expect(stalled.sequences == [1])
+    // The page has one row, which is in flight: until a result is saved there is nothing to read.
+    fixture.fail(attempts[1])
+    fixture.save()
+    fixture.now += 5_000
+    #expect(fixture.begin().isEmpty)
+    #expect(fixture.queue.nextRetryAt == nil)
+    fixture.end(stalled[0])
+    fixture.save()
+    #expect(fixture.begin().sequences == [2])
+  }
+
+  @Test("a retry is read while another one is in flight")
+  func retriesSideBySide() throws {
+    let fixture = try QueueFixture()
+    for user in ["a", "b"] { fixture.publish(user) }
+    let attempts = fixture.begin()
+    fixture.fail(attempts[0])
+    fixture.save()
+    fixture.now += 5_000
+    #expect(fixture.begin().sequences == [1])
+    fixture.fail(attempts[1])
+    fixture.save()
+    fixture.now += 5_000
+    #expect(fixture.begin().sequences == [2])
+    #expect(fixture.begin().isEmpty)
+    #expect(fixture.queue.nextRetryAt == nil)
+  }
+
+  @Test("a page of retries that is older than a saved result does not repeat the attempt")
+  func stalePage() throws {
+    let fixture = try QueueFixture()
+    for user in ["a", "b"] { fixture.publish(user) }
+    for attempt in fixture.begin() { fixture.fail(attempt) }
+    fixture.save()
+    fixture.now += 5_000
+    let retries = fixture.begin()
+    #expect(retries.sequences == [1, 2])
+    // A news of the store has the retries read once more, while the first result is saved.
+    fixture.update()
+    let reads = fixture.queue.nextReads(at: fixture.now)
+    let pages = reads.map { fixture.answer($0.query) }
+    fixture.end(retries[0])
+    fixture.save()
+    for (read, page) in zip(reads, pages) { fixture.queue.take(page, of: read) }
+    #expect(fixture.begin().isEmpty)
+  }
+
   @Test("Retry-After puts the next attempt off, and an earlier one does not move it")
   func retryAfter() throws {
     let fixture = try QueueFixture()

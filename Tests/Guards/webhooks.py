@@ -112,6 +112,18 @@ GUARDS = [
         unit(QUEUE + "retries"),
     ),
     guard(
+        "the thread does not spin while retries are in flight",
+        "no-spin-for-retries-in-flight",
+        replace("count > 0", "count >= 0"),
+        unit(QUEUE + "retriesInFlight"),
+    ),
+    guard(
+        "an old page of retries repeats no attempt",
+        "retry-settled-meanwhile",
+        remove(),
+        unit(QUEUE + "stalePage"),
+    ),
+    guard(
         "a deletion ends the attempts in flight",
         "deleted-endpoint-cancelled",
         replace("gone.contains(@1)", "gone.contains(@1) && false"),
