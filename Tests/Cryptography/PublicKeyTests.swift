@@ -1,5 +1,6 @@
 // Which numbers are a public key, and how keys are spelt (case 46).
 
+import TestSigning
 import TestSupport
 import Testing
 

@@ -3,6 +3,7 @@
 // All are made here: valid ones with new keys, the others from them or with the private key. The
 // tables have more than a thousand signatures.
 
+import TestSigning
 import TestSupport
 import Testing
 

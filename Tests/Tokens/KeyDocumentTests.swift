@@ -1,6 +1,7 @@
 // Texts of public keys: PEM, JWK and sets, and the reasons for which they are refused (case 46).
 
 import Cryptography
+import TestSigning
 import TestSupport
 import Testing
 import Wire

@@ -1,5 +1,6 @@
 // Tokens signed with private keys: which key verifies which token (cases 45 and 46).
 
+import TestSigning
 import TestSupport
 import Testing
 import Wire

@@ -1,6 +1,7 @@
 // Key pairs for each algorithm, with the texts in which a server gets the public key.
 
 import Cryptography
+import TestSigning
 import TestSupport
 import Testing
 import Wire
