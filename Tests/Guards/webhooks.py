@@ -95,7 +95,7 @@ GUARDS = [
     guard(
         "an endpoint leaves places for the others",
         "endpoint-has-half-of-free-places",
-        replace("free / 2", "free"),
+        replace("free / 2", "Int.max"),
         unit(QUEUE + "fairness"),
     ),
     guard(
