@@ -21,7 +21,6 @@
   X(curl_easy_cleanup)        \
   X(curl_easy_setopt)         \
   X(curl_easy_getinfo)        \
-  X(curl_easy_strerror)       \
   X(curl_slist_append)        \
   X(curl_slist_free_all)      \
   X(curl_multi_init)          \
@@ -130,8 +129,6 @@ long cu_easy_long(CURL *easy, CURLINFO info) {
   long value = -1;
   return library.curl_easy_getinfo(easy, info, &value) == CURLE_OK ? value : -1;
 }
-
-const char *cu_error_text(CURLcode code) { return library.curl_easy_strerror(code); }
 
 struct curl_slist *cu_list_append(struct curl_slist *list, const char *text) {
   return library.curl_slist_append(list, text);

@@ -65,8 +65,6 @@ CURLcode cu_easy_on_open(CURL *easy, cu_open_socket open, void *_Nullable contex
 CURLcode cu_easy_on_connected(CURL *easy, cu_connected connected, void *_Nullable context);
 /// A number about a transfer; -1 if there is none.
 long cu_easy_long(CURL *easy, CURLINFO info);
-/// libcurl's constant text for a result.
-const char *cu_error_text(CURLcode code);
 
 /// Appends a copy of a text; null if memory runs out, and then `list` is unchanged.
 struct curl_slist *_Nullable cu_list_append(struct curl_slist *_Nullable list, const char *text);
