@@ -33,7 +33,7 @@ package struct AddressPolicy: Sendable {
     let bytes = address.allBytes
     guard !bytes.isEmpty else { return false }
     // guard: plain-http-loopback-address
-    if isLoopbackOnly { return AddressPolicy.isLoopback(bytes) }
+    if isLoopbackOnly { return address.isLoopback }
     if allowsPrivateDestinations || AddressPolicy.isPublic(bytes) { return true }
     return allowed.contains { $0.contains(address) }
   }
@@ -43,14 +43,6 @@ package struct AddressPolicy: Sendable {
     switch bytes.count {
     case 4: isPublic4(bytes[...])
     case 16: isPublic6(bytes)
-    default: false
-    }
-  }
-
-  private static func isLoopback(_ bytes: [UInt8]) -> Bool {
-    switch bytes.count {
-    case 4: bytes[0] == 127
-    case 16: bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1
     default: false
     }
   }
