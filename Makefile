@@ -222,6 +222,8 @@ $(test_setup): $(setup)
 	  fi
 	fi
 	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing+=(nginx-light)
+	# A test counts the server's system calls.
+	command -v strace >/dev/null || missing+=(strace)
 	[ -n "$$(find /usr/share/fonts -name 'DejaVu*' -print -quit 2>/dev/null)" ] || \
 	  missing+=(fonts-dejavu-core)
 	$(install) "$${missing[@]}"

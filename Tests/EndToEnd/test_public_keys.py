@@ -2,7 +2,6 @@
 
 import json
 import random
-import shutil
 import subprocess
 import time
 
@@ -261,7 +260,6 @@ POINTERS = [
 ]
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_no_key_id_makes_a_system_call_for_files_or_connections(keyed, keys, tmp_path):
     connection = keyed.connection()
     key = keys["ES256"]
