@@ -19,7 +19,7 @@ MEBIBYTE = 1 << 20
 
 def at_rest(server, before):
     """Whether memory is back to its level before: within 5% and 4 MiB."""
-    return server.resident_bytes() <= before * 1.05 + 4 * MEBIBYTE
+    return server.anonymous_bytes() <= before * 1.05 + 4 * MEBIBYTE
 
 
 # Case 9.
@@ -41,12 +41,12 @@ def test_a_million_pings_of_a_zero_window_client_cost_no_memory(make_server, fre
         (stalled,) = crowd.connect(data=request, receive_buffer=4_096)
         crowd.until("it is upgraded", lambda: b"\r\n\r\n" in stalled.received)
         stalled.stop_reading()
-        before = largest = server.resident_bytes()
+        before = largest = server.anonymous_bytes()
         for number in range(size(200, full=1_000)):
             stalled.send(pings)
             while stalled.waiting and not stalled.ended:
                 crowd.turn()
-            largest = max(largest, server.resident_bytes())
+            largest = max(largest, server.anonymous_bytes())
             if number % 50 == 0:
                 bystander.answers()
         assert largest - before <= 64 * 1_024, largest - before
@@ -156,7 +156,7 @@ def test_no_path_user_or_agent_leaves_a_series_or_memory(make_server):
                     assert connection.read_answer().status == (404 if number % 2 else 200)
 
     flood(0, 2_000)
-    before, resident = series(), server.resident_bytes()
+    before, resident = series(), server.anonymous_bytes()
     assert len(before) <= 500
     flood(2_000, size(20_000, full=1_000_000))
     assert series() == before
@@ -306,12 +306,12 @@ def test_a_flood_of_messages_is_answered_or_cut(make_server, fresh_user):
             (stalled,) = crowd.connect(data=upgrade, receive_buffer=4_096)
             crowd.until("it is upgraded", lambda: b"\r\n\r\n" in stalled.received)
             stalled.stop_reading()
-            before = largest = server.resident_bytes()
+            before = largest = server.anonymous_bytes()
             for _ in range(100):
                 stalled.send(asks)
                 while stalled.waiting and not stalled.ended:
                     crowd.turn()
-                largest = max(largest, server.resident_bytes())
+                largest = max(largest, server.anonymous_bytes())
             return largest - before
 
         (reader,) = crowd.connect(data=upgrade)

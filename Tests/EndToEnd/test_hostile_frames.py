@@ -41,12 +41,12 @@ def test_a_claimed_length_is_refused_at_the_header(server, upgraded):
     def claim():
         claims = CLAIMS * 143
         connections = [upgraded() for _ in claims]
-        before = server.resident_bytes()
+        before = server.anonymous_bytes()
         for connection, length in zip(connections, claims, strict=True):
             connection.send(frame_header(TEXT, length, form=8))
             connection.expect_close(1002 if length >= 2**63 else 1009)
             connection.close()
-        return server.resident_bytes() - before
+        return server.anonymous_bytes() - before
 
     claim()  # The first round allocates memory that the server keeps.
     assert claim() <= MEBIBYTE
@@ -56,14 +56,14 @@ def test_a_claim_that_stays_open_holds_no_memory(server, upgraded):
     # Case 1: many at once, each with the largest length that is still allowed.
     for connection in [upgraded() for _ in range(20)]:
         connection.close()
-    before = server.resident_bytes()
+    before = server.anonymous_bytes()
     held = [upgraded() for _ in range(200)]
     for connection in held:
         connection.send(frame_header(TEXT, LIMIT))
     for connection in held:
         connection.send(b"x" * LIMIT)
         connection.answers()
-    assert server.resident_bytes() - before <= 2 * MEBIBYTE
+    assert server.anonymous_bytes() - before <= 2 * MEBIBYTE
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
@@ -152,14 +152,14 @@ def test_one_byte_fragments_end_at_the_limit(server, upgraded):
         connection.answers()
         connection.send(fragment)
         connection.expect_close(1009)
-    before = server.resident_bytes()
+    before = server.anonymous_bytes()
     held = [upgraded() for _ in range(300)]
     for connection in held:
         connection.send(frame(TEXT, b"x", final=False) + fragment * (LIMIT - 1))
     for connection in held:
         connection.answers()
     # Twice the payload and a page each, as the case allows.
-    assert server.resident_bytes() - before <= 300 * (2 * LIMIT + 4_096) + MEBIBYTE
+    assert server.anonymous_bytes() - before <= 300 * (2 * LIMIT + 4_096) + MEBIBYTE
 
 
 def test_empty_fragments_are_counted(upgraded):

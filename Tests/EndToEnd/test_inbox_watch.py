@@ -395,14 +395,14 @@ def test_an_auth_message_in_fragments(server, fresh_user, cut):
 
 
 def test_a_connection_waiting_for_a_token_holds_little(server):
-    before = server.resident_bytes()
+    before = server.anonymous_bytes()
     held = [anonymous(server) for _ in range(300)]
     try:
         for tab in held:
             tab.send(frame_header(TEXT, AUTH_LIMIT) + b"x" * (AUTH_LIMIT - 1))
         with InboxClient(server, "bystander") as tab:
             tab.answers()
-        assert server.resident_bytes() - before <= 300 * (2 * AUTH_LIMIT + 4_096) + MEBIBYTE
+        assert server.anonymous_bytes() - before <= 300 * (2 * AUTH_LIMIT + 4_096) + MEBIBYTE
     finally:
         for tab in held:
             tab.close()

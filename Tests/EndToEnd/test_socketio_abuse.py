@@ -32,7 +32,7 @@ ATTACHMENT_LIMIT = 65_536
 
 def at_rest(engine, before):
     """Whether memory is back to its level before: within 5% and 4 MiB."""
-    return engine.resident_bytes() <= before * 1.05 + 4 * MEBIBYTE
+    return engine.anonymous_bytes() <= before * 1.05 + 4 * MEBIBYTE
 
 
 def announcing(count, attachments=1, kind="5", ack=""):
@@ -177,18 +177,18 @@ def test_memory_held_for_attachments_is_bounded(make_engine):
     with contextlib.ExitStack() as stack:
         hold(stack, 1)
     wait_until("its descriptor is closed", lambda: engine.open_file_count() <= files)
-    before, rests = engine.resident_bytes(), []
+    before, rests = engine.anonymous_bytes(), []
     for _ in range(3):
         with contextlib.ExitStack() as stack:
             held = hold(stack, count)
-            assert engine.resident_bytes() - before <= count * 10 * ATTACHMENT_LIMIT + 4 * MEBIBYTE
+            assert engine.anonymous_bytes() - before <= count * 10 * ATTACHMENT_LIMIT + 4 * MEBIBYTE
             # The server held the first nine: the last one completes the message.
             for socket in held:
                 socket.send(piece)
                 while socket.read_frame()[0] != BINARY:
                     pass
         wait_until("all descriptors are closed", lambda: engine.open_file_count() <= files)
-        rests.append(engine.resident_bytes())
+        rests.append(engine.anonymous_bytes())
     # Later rounds must not need more. The server returns freed memory some seconds later.
     wait_until(f"memory is at rest {rests}", lambda: at_rest(engine, max(rests[:2])))
 
@@ -244,11 +244,11 @@ def test_a_client_that_posts_and_never_polls_is_bounded(make_engine):
     with PollingClient(engine) as client:
         client.send("4" + "x" * (MEGABYTE - 1))
         client.next()
-    before = largest = engine.resident_bytes()
+    before = largest = engine.anonymous_bytes()
     with PollingClient(engine) as client:
         for _ in range(size(60, full=300)):
             answer = client.post(b"4" + b"x" * (MEGABYTE - 1))
-            largest = max(largest, engine.resident_bytes())
+            largest = max(largest, engine.anonymous_bytes())
             if answer.status != 200:
                 break
         assert answer.status in (400, 503), answer
@@ -260,12 +260,12 @@ def test_a_client_that_sends_and_never_reads_is_held_back(make_engine):
     with WebSocketClient(engine) as client:
         client.send("4" + "x" * 99_999)
         client.next()
-    before = largest = engine.resident_bytes()
+    before = largest = engine.anonymous_bytes()
     message = frame(TEXT, b"4" + b"x" * 99_999, mask=b"abcd") * 10
     with WebSocketClient(engine) as client, WebSocketClient(engine) as bystander:
         for number in range(size(60, full=300)):
             accepted = client.socket.send_until_full(message)
-            largest = max(largest, engine.resident_bytes())
+            largest = max(largest, engine.anonymous_bytes())
             bystander.send(f"4{number}")
             assert bystander.next() == f"4{number}"
             if accepted < len(message):
@@ -407,10 +407,10 @@ def test_unknown_namespaces_leave_no_memory(make_engine):
         client.connect()
         # The heap reaches its size during the first of them.
         ask_for(client, range(count // 5))
-        before = engine.resident_bytes()
+        before = engine.anonymous_bytes()
         ask_for(client, range(count // 5, count))
         client.echoes()
-        assert engine.resident_bytes() - before <= MEBIBYTE
+        assert engine.anonymous_bytes() - before <= MEBIBYTE
 
 
 def test_abandoned_sessions_leave_no_memory(make_engine):
@@ -431,7 +431,7 @@ def test_abandoned_sessions_leave_no_memory(make_engine):
         with PollingClient(engine) as last:
             # Sessions opened before this one end before it.
             last.expect_closed()
-        at_ends.append(engine.resident_bytes())
+        at_ends.append(engine.anonymous_bytes())
     # The number open at once depends on their rate, so the first round sets the level.
     wait_until(f"memory is at rest {at_ends}", lambda: at_rest(engine, at_ends[0]))
     requests.close()

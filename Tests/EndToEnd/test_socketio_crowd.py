@@ -21,14 +21,14 @@ def texts_of(member):
 
 def gather(crowd, server, claim, count, begin, is_here, say=None):
     """Connects that many; returns them, and prints the memory that the server uses for each."""
-    before = server.resident_bytes()
+    before = server.anonymous_bytes()
     members = crowd.connect(count, begin)
     if say is not None:
         crowd.until("all are upgraded", lambda: all(map(is_upgraded, members)), within=120)
         for member in members:
             member.send(say)
     crowd.until(claim, lambda: all(map(is_here, members)), within=120)
-    each = (server.resident_bytes() - before) / count
+    each = (server.anonymous_bytes() - before) / count
     print(f"{claim}: {count}, {each:.0f} bytes each")
     return members
 

@@ -397,11 +397,11 @@ def test_many_abandoned_sessions_cost_little(make_server, fresh_user):
 
     for _ in range(50):
         come_and_go()
-    before = server.resident_bytes()
+    before = server.anonymous_bytes()
     for _ in range(500):
         come_and_go()
     assert len(pids) == 550
-    assert server.resident_bytes() - before < 2 << 20
+    assert server.anonymous_bytes() - before < 2 << 20
     stats = "/api/notifications/stats"
 
     def left():

@@ -160,12 +160,12 @@ def test_bad_receivers_delay_no_other_endpoint_and_cost_no_memory(hooked, receiv
     endpoints = {path: add(hooked, receiver.url(path), types=CREATED) for path in BAD}
     endpoints["/gigabyte"] = add(hooked, receiver.url("/gigabyte"), types=CREATED)
     add(hooked, receiver.url("/good"), types=CREATED)
-    before = hooked.resident_bytes()
+    before = hooked.anonymous_bytes()
     for number in range(200):
         hooked.publish(f"user-{number}")
     # All of these arrive while other endpoints stall.
     receiver.wait_for(200, "/good")
-    assert hooked.resident_bytes() - before < 64 << 20
+    assert hooked.anonymous_bytes() - before < 64 << 20
     assert not receiver.to("/target"), "a redirect was followed"
     for path in ("/500", "/redirect", "/negative", "/garbage", "/closed"):
         found = wait_until(f"a failure of {path}", lambda p=path: failures(hooked, endpoints[p]))

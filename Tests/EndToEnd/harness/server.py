@@ -201,11 +201,18 @@ class Server:
                 seconds[task.name] = (int(running) + int(waiting)) / 1e9
         return seconds
 
-    def resident_bytes(self):
+    def anonymous_bytes(self):
+        """The anonymous memory of the process: what it has allocated and used.
+
+        The pages of its files are not counted. The kernel takes them away when memory is short or
+        when they have not been used for a while, and maps them again at their next use.
+        """
+        kibibytes = 0
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-        raise AssertionError("no VmRSS")
+            if line.startswith(("RssAnon:", "VmSwap:")):
+                kibibytes += int(line.split()[1])
+        assert kibibytes > 0, "no RssAnon"
+        return kibibytes * 1024
 
     def open_file_count(self):
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
