@@ -21,7 +21,8 @@ enum KeyCommand {
           Flag("name", "NAME", "its name in lists"),
           Flag(
             "verbs", "LIST",
-            "of publish, broadcast, read, disconnect and admin, comma-separated (publish)"),
+            "of publish, broadcast, read, disconnect, webhooks and admin, "
+              + "comma-separated (publish)"),
           Flag("types", "LIST", "types it may publish, comma-separated; * matches any text (all)"),
           Flag("ttl", "TIME", "lifetime, such as 90d (unlimited)"),
         ] + commonFlags, run: create),

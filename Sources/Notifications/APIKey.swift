@@ -20,8 +20,13 @@ package enum APIVerb: String, CaseIterable, Sendable {
   case read
   /// End a user's connections.
   case disconnect
+  /// Manage the endpoints of webhooks.
+  case webhooks
   /// Manage API keys.
   case admin
+
+  /// Whether its endpoints manage the server, and reach no client.
+  package var managesServer: Bool { self == .webhooks || self == .admin }
 
   /// The names in a fixed order, for lists and error messages.
   package static let names = allCases.map(\.rawValue).joined(separator: ", ")

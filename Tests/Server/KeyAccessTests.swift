@@ -39,10 +39,10 @@ struct KeyAccessTests {
       "GET /api/v1/users/:id/notifications read", "GET /api/v1/metrics/stream read",
       "GET /metrics read", "POST /api/v1/disconnect disconnect", "POST /api/v1/keys admin",
       "GET /api/v1/keys admin", "DELETE /api/v1/keys/:id admin",
-      "POST /api/v1/keys/:id/rotate admin", "POST \(hooks) admin", "GET \(hooks) admin",
-      "GET \(hooks)/:id admin", "PATCH \(hooks)/:id admin", "DELETE \(hooks)/:id admin",
-      "POST \(hooks)/:id/rotate admin", "POST \(hooks)/:id/test admin",
-      "GET \(hooks)/:id/deliveries admin", "POST \(hooks)/:id/replay admin",
+      "POST /api/v1/keys/:id/rotate admin", "POST \(hooks) webhooks", "GET \(hooks) webhooks",
+      "GET \(hooks)/:id webhooks", "PATCH \(hooks)/:id webhooks", "DELETE \(hooks)/:id webhooks",
+      "POST \(hooks)/:id/rotate webhooks", "POST \(hooks)/:id/test webhooks",
+      "GET \(hooks)/:id/deliveries webhooks", "POST \(hooks)/:id/replay webhooks",
     ]
     #expect(found.sorted() == expected.sorted())
   }

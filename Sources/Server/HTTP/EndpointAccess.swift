@@ -198,9 +198,10 @@ final class EndpointAccess: ShardComponent {
   private func takePublish(
     by caller: Caller, _ head: HTTPRequestHead, to endpoint: Endpoint
   ) throws(Refusal) {
-    // Every POST of a publisher reaches clients.
+    // Every other POST of a publisher reaches clients.
     // guard: publish-rate
-    guard endpoint.access.isForPublishers, endpoint.access.verb != .admin, head.method == .post,
+    guard endpoint.access.isForPublishers, endpoint.access.verb?.managesServer != true,
+      head.method == .post,
       let wait = admission.drawPublish(by: caller)
     else { return }
     metrics.add(.publishesRefused)

@@ -98,15 +98,15 @@ extension Endpoints {
   private static let hooks = "/api/v1/webhooks"
 
   private static let webhooks: [Endpoint] = [
-    Endpoint(.post, hooks, .publisher(.admin), createWebhook),
-    Endpoint(.get, hooks, .publisher(.admin), listWebhooks),
-    Endpoint(.get, hooks + "/:id", .publisher(.admin), showWebhook),
-    Endpoint(.patch, hooks + "/:id", .publisher(.admin), changeWebhook),
-    Endpoint(.delete, hooks + "/:id", .publisher(.admin), deleteWebhook),
-    Endpoint(.post, hooks + "/:id/rotate", .publisher(.admin), rotateWebhook),
-    Endpoint(.post, hooks + "/:id/test", .publisher(.admin), testWebhook),
-    Endpoint(.get, hooks + "/:id/deliveries", .publisher(.admin), webhookDeliveries),
-    Endpoint(.post, hooks + "/:id/replay", .publisher(.admin), replayWebhook),
+    Endpoint(.post, hooks, .publisher(.webhooks), createWebhook),
+    Endpoint(.get, hooks, .publisher(.webhooks), listWebhooks),
+    Endpoint(.get, hooks + "/:id", .publisher(.webhooks), showWebhook),
+    Endpoint(.patch, hooks + "/:id", .publisher(.webhooks), changeWebhook),
+    Endpoint(.delete, hooks + "/:id", .publisher(.webhooks), deleteWebhook),
+    Endpoint(.post, hooks + "/:id/rotate", .publisher(.webhooks), rotateWebhook),
+    Endpoint(.post, hooks + "/:id/test", .publisher(.webhooks), testWebhook),
+    Endpoint(.get, hooks + "/:id/deliveries", .publisher(.webhooks), webhookDeliveries),
+    Endpoint(.post, hooks + "/:id/replay", .publisher(.webhooks), replayWebhook),
   ]
 
   /// The endpoints of rooms-hub's clients and backends; some do the same as others above.
