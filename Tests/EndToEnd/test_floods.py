@@ -156,11 +156,11 @@ def test_no_path_user_or_agent_leaves_a_series_or_memory(make_server):
                     assert connection.read_answer().status == (404 if number % 2 else 200)
 
     flood(0, 2_000)
-    before, resident = series(), server.anonymous_bytes()
+    before, memory = series(), server.anonymous_bytes()
     assert len(before) <= 500
     flood(2_000, size(20_000, full=1_000_000))
     assert series() == before
-    wait_until("the server's memory is back", lambda: at_rest(server, resident), within=30)
+    wait_until("the server's memory is back", lambda: at_rest(server, memory), within=30)
 
 
 # Cases 38 and 54: the limits of a token, a list and a query, and the cost of a refusal.
